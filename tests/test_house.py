@@ -27,7 +27,7 @@ FLOORS = {
 # What a file imports from above, inside a function: it is needed when the function is called.
 UPWARD = {
     "engine.backprop": {"walking.wording"},
-    "engine.watching": {"debugger.stop_backward", "debugger.dap.attached"},
+    "engine.watching": {"debugger.stop_backward", "debugger.dap.attached_program"},
     "engine.graph": {"walking.wording", "walking.program_names", "drawing.notebook"},
     "ops.primitive": {"tensor.tensor"},
     "ops.composed": {"tensor.tensor"},

@@ -598,8 +598,11 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "segment": optional(count(2, low=1)),
         },
     ),
-    "walking.Walk.arrived": (lambda: walk().arrived, {"node": node(lambda: Value(1.0))}),
-    "walking.Walk.show_again": (lambda: walk().show_again, {"node": node(lambda: Value(1.0))}),
+    "walking.Walk.gradient_so_far": (
+        lambda: walk().gradient_so_far,
+        {"node": node(lambda: Value(1.0))},
+    ),
+    "walking.Walk.restore_grad": (lambda: walk().restore_grad, {"node": node(lambda: Value(1.0))}),
     "debugger.debug": (
         lambda: debug,
         {
@@ -629,7 +632,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         lambda: walk().back_out,
         {"scope": text("a"), "stops": STOPS, "interrupted": QUESTION},
     ),
-    "walking.Walk.arrive": (lambda: walk().arrive, {"stops": STOPS}),
+    "walking.Walk.breakpoints_here": (lambda: walk().breakpoints_here, {"stops": STOPS}),
     "walking.Walk.consumers": (lambda: walk().consumers, {"node": node(lambda: Value(1.0))}),
     "walking.Walk.uses": (lambda: walk().uses, {"node": node(lambda: Value(1.0))}),
     "walking.Walk.explain": (
@@ -658,7 +661,10 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         lambda: walk().add,
         {"breakpoint": only(lambda: Breakpoint(StepSelection("always", (0,))))},
     ),
-    "walking.Walk.earlier": (lambda: walk().earlier, {"leaf": node(lambda: Value(1.0))}),
+    "walking.Walk.grad_before_pass": (
+        lambda: walk().grad_before_pass,
+        {"leaf": node(lambda: Value(1.0))},
+    ),
     "drawing.Drawing": (lambda: Drawing, {"root": node(graph)}),
     "drawing.Drawing.view": (lambda: Drawing(graph()).view, DRAWN),
     "drawing.Drawing.dot": (lambda: Drawing(graph()).dot, {**DIRECTED, "dark": flag(True)}),

@@ -38,8 +38,8 @@ def vscode(
         _write_launch_json(extension.launch_json())
         return
     path = Path(f"autolm-{extension.manifest()['version']}.vsix").resolve()
-    write_whole(path, extension.archive(sys.executable))
-    editors = [editor] if editor else list(extension.editors())
+    write_whole(path, extension.build_vsix(sys.executable))
+    editors = [editor] if editor else list(extension.installed_editors())
     if not editors:
         print_safely(
             say(message("{file}  written, for no editor was found: in one, choose", file=path.name))

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from autolm.debugger.looking import whole_number
-from autolm.debugger.prompt import Mistake, one_line
+from autolm.debugger.breakpoint_commands import BreakpointCommands
+from autolm.debugger.inspection_commands import read_integer
+from autolm.debugger.prompt import CommandError, error_line
 from autolm.debugger.screen import aligned, red
-from autolm.debugger.stopping import Stopping
 from autolm.engine.location import Frame
 from autolm.outside.language import say
 from autolm.outside.message import message
@@ -25,7 +25,7 @@ from autolm.walking.wording import show
 PASSES_LISTED = 20  # the latest ones
 
 
-class Debugger(Stopping):
+class Debugger(BreakpointCommands):
     """The prompt over one backward pass."""
 
     prompt = "(bp) "
@@ -90,7 +90,7 @@ class Debugger(Stopping):
         super().__init__(walk, variables, call)
         self.passes = passes
         self.has_quit = False
-        self.stopped: RunResult | None = None  # why the latest long move has come to rest
+        self.run_result: RunResult | None = None  # why the latest long move has come to rest
         self.intro = f"{self.screen.heading()}\n{self._here()}"
 
     # Going
@@ -101,7 +101,7 @@ class Debugger(Stopping):
         step [K]   (s)
         """
         if self.walk.finished and self.passes is not None:
-            return self._leave_for(number=self.passes.begun)
+            return self._leave_for(number=self.passes.count)
         self._go_to(self.walk.position + _count(argument))
         return False
 
@@ -121,7 +121,7 @@ class Debugger(Stopping):
         chosen, walk = self.scope_in_view(), self.walk
         if walk.finished:
             return self.do_step("")
-        scope = "" if walk.ahead is None else walk.ahead.scope
+        scope = "" if walk.next_node is None else walk.next_node.scope
         begins = not (walk.position and is_within(walk.operations[walk.position - 1].scope, scope))
         if chosen is not None:
             self._out(chosen)
@@ -159,9 +159,9 @@ class Debugger(Stopping):
 
     def run_to_breakpoint(self) -> bool:
         """Run to a breakpoint and show it; False if the end of the pass comes first."""
-        arrived = () if self.intro is None else self.walk.arrive()
+        arrived = () if self.intro is None else self.walk.breakpoints_here()
         if not arrived:
-            with self.interrupts_held() as interrupted:
+            with self.deferred_interrupts() as interrupted:
                 stopped = self.walk.run(interrupted=interrupted.is_set)
             if stopped.reason == "end":
                 return False
@@ -181,9 +181,9 @@ class Debugger(Stopping):
         if not argument:
             self._list_passes()
             return False
-        number, now = whole_number(argument), self._passes("pass").begun - 1
+        number, now = read_integer(argument), self._passes("pass").count - 1
         if number < now:
-            raise Mistake(
+            raise CommandError(
                 message(
                     "pass: pass {number} is over, this is pass {now}; to start again: "
                     "autolm step --pass {number}",
@@ -204,7 +204,7 @@ class Debugger(Stopping):
         computes for a node of this name.
         """
         if not argument:
-            raise Mistake(
+            raise CommandError(
                 message("until-pass: a condition is required, such as: until-pass loss > 2")
             )
         parse_condition(argument)
@@ -213,7 +213,7 @@ class Debugger(Stopping):
 
     def _passes(self, command: str) -> Passes:
         if self.passes is None:
-            raise Mistake(
+            raise CommandError(
                 message(
                     "{command}: this prompt debugs a single graph, without a program around it",
                     command=command,
@@ -223,7 +223,7 @@ class Debugger(Stopping):
 
     def _leave_for(self, number: int | None = None, condition: str = "") -> bool:
         """Finish this pass, and go on with the program to another."""
-        with self.interrupts_held() as interrupted:
+        with self.deferred_interrupts() as interrupted:
             self.walk.goto(len(self.walk.operations), interrupted=interrupted.is_set)
         if interrupted.is_set():
             self.say(message("interrupted"))
@@ -259,7 +259,9 @@ class Debugger(Stopping):
         """
         k = self.step_number(argument) if argument else self.walk.position + 2
         if k <= self.walk.position + 1:
-            raise Mistake(message("until: step {k} is not ahead; to go back to it: goto {k}", k=k))
+            raise CommandError(
+                message("until: step {k} is not ahead; to go back to it: goto {k}", k=k)
+            )
         self._go(lambda stop: self.walk.run(None, lambda step: step.index + 1 >= k, stop))
 
     def do_goto(self, argument: str) -> None:
@@ -268,7 +270,7 @@ class Debugger(Stopping):
         goto K | start | end   (j, jump)
         """
         if not argument:
-            raise Mistake(message("goto: a step number is required; goto 1 is the start"))
+            raise CommandError(message("goto: a step number is required; goto 1 is the start"))
         ends = {"start": 0, "end": len(self.walk.operations)}
         self._go_to(ends[argument] if argument in ends else self.step_number(argument) - 1)
 
@@ -278,7 +280,7 @@ class Debugger(Stopping):
         restart   (run)
         """
         for each in self.walk.breakpoints.values():
-            each.met.clear()
+            each.hit_steps.clear()
         self._go_to(0)
 
     def do_rs(self, argument: str) -> None:
@@ -303,7 +305,7 @@ class Debugger(Stopping):
         """
         chosen, walk = self.scope_in_view(), self.walk
         scope = walk.operations[walk.position - 1].scope if walk.position else ""
-        ends = walk.ahead is None or not is_within(walk.ahead.scope, scope)
+        ends = walk.next_node is None or not is_within(walk.next_node.scope, scope)
         if chosen is not None or (scope and ends and not walk.edge):
             out_of = scope if chosen is None else chosen
             self._go(lambda stop: walk.back_out(out_of, interrupted=stop))
@@ -349,14 +351,14 @@ class Debugger(Stopping):
         before = self.walk.position, self.walk.edge
         self.queue([])
         try:
-            with self.interrupts_held() as interrupted:
+            with self.deferred_interrupts() as interrupted:
                 stopped = move(interrupted.is_set)
         except Exception:  # a rule has failed; where, is shown, and the error after it
             if self.walk.position != before[0]:
                 self.outwards = 0
-                self.say(self.screen.ahead())
+                self.say(self.screen.next_step_line())
             raise
-        self.stopped = stopped
+        self.run_result = stopped
         if interrupted.is_set():
             self.say(message("interrupted"))
         has_moved |= (self.walk.position, self.walk.edge) != before
@@ -370,7 +372,7 @@ class Debugger(Stopping):
                         message(
                             "the condition of breakpoint {id}: {error}",
                             id=each.id,
-                            error=one_line(each.error),
+                            error=error_line(each.error),
                         )
                     )
                 )
@@ -404,9 +406,9 @@ class Debugger(Stopping):
 
 def _count(text: str) -> int:
     """Read how many steps to go; one if nothing was typed."""
-    count = whole_number(text) if text else 1
+    count = read_integer(text) if text else 1
     if count < 1:
-        raise Mistake(
+        raise CommandError(
             message(
                 "the number of steps must be at least 1, got {count}; to go backward: rs",
                 count=count,

@@ -20,7 +20,7 @@ from autolm.outside.message import message
 
 FOLDER = Path(__file__).with_name("vscode")
 EDITORS = ("code", "code-insiders", "codium", "code-server", "cursor", "windsurf")
-TYPES = """<?xml version="1.0" encoding="utf-8"?>
+CONTENT_TYPES = """<?xml version="1.0" encoding="utf-8"?>
 <Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">
 <Default Extension=".json" ContentType="application/json"/>
 <Default Extension=".js" ContentType="application/javascript"/>
@@ -44,13 +44,13 @@ MANIFEST = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-def archive(python: str) -> bytes:
+def build_vsix(python: str) -> bytes:
     """Return the extension as a .vsix, for which this Python runs programs that name no other."""
     package = manifest()
     package["contributes"]["configuration"]["properties"]["autolm.python"]["default"] = python
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("[Content_Types].xml", TYPES)
+        file.writestr("[Content_Types].xml", CONTENT_TYPES)
         file.writestr("extension.vsixmanifest", MANIFEST.format(**package))
         file.writestr("extension/package.json", json.dumps(package, indent=2))
         for path in sorted(FOLDER.iterdir()):
@@ -65,7 +65,7 @@ def manifest() -> Any:
     return {**package, "version": version("autolm")}
 
 
-def editors() -> Iterator[str]:
+def installed_editors() -> Iterator[str]:
     """Yield the commands of the editors on this machine."""
     yield from (command for command in EDITORS if shutil.which(command))
 

@@ -24,7 +24,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from autolm.debugger.screen import listed, red
+from autolm.debugger.screen import definition_list, red
 from autolm.outside.language import say, say_template
 from autolm.outside.message import message, plain_message
 from autolm.outside.terminal import (
@@ -43,15 +43,15 @@ except ImportError:  # a system without it has no history and no completion
     readline = None  # type: ignore[assignment]
 
 WORD_BREAKS = " \t\n=,"  # names may hold any other character: blocks.0.W_Q[3]
-STARTUP = ".autolmrc"  # commands to begin with, in the home folder and in the current one
-LONGEST_STARTUP = 1 << 20  # bytes
-HISTORY = ".autolm_history"  # in the home folder
-REMEMBERED = 1000  # lines of history
-WITHOUT_DOCSTRINGS = message("python -OO removes help texts from the code")
-DEEPEST = 100  # how often an alias may stand for another
+STARTUP_FILE = ".autolmrc"  # commands to begin with, in the home folder and in the current one
+MAX_STARTUP_SIZE = 1 << 20  # bytes
+HISTORY_FILE = ".autolm_history"  # in the home folder
+HISTORY_LENGTH = 1000  # lines of history
+NO_DOCSTRINGS = message("python -OO removes help texts from the code")
+MAX_ALIAS_DEPTH = 100  # how often an alias may stand for another
 
 
-class Mistake(ValueError):
+class CommandError(ValueError):
     """Something typed at the prompt cannot be done; the message is one line."""
 
 
@@ -69,7 +69,7 @@ class Prompt(cmd.Cmd):
 
     def __init__(self) -> None:
         super().__init__()
-        self.own_aliases: dict[str, str] = {}
+        self.user_aliases: dict[str, str] = {}
         self.queued = 0  # how many of the next lines are the commands of a breakpoint
 
     def open(self) -> None:
@@ -93,9 +93,9 @@ class Prompt(cmd.Cmd):
         """Queue the commands of the start-up files that nobody but the user can have written."""
         lines: list[str] = []
         for folder in dict.fromkeys((Path.home(), Path.cwd())):
-            path = folder / STARTUP
+            path = folder / STARTUP_FILE
             try:
-                text = read_own(path, LONGEST_STARTUP).decode()
+                text = read_own(path, MAX_STARTUP_SIZE).decode()
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
@@ -148,24 +148,24 @@ class Prompt(cmd.Cmd):
         if is_typed and line != "EOF":
             self.lastcmd = line
         try:
-            return any(self._run(each.strip()) for each in _separated(self._meant(line)))
+            return any(self._run(each.strip()) for each in _split_commands(self._meant(line)))
         except bdb.BdbQuit:
             raise
         except Exception as error:
-            self.say(red(one_line(error)))
+            self.say(red(error_line(error)))
             return False
 
     def _meant(self, line: str) -> str:
         """Return what a line stands for, if it begins with an alias that the user has made."""
-        for _ in range(DEEPEST):
+        for _ in range(MAX_ALIAS_DEPTH):
             word, _, rest = line.partition(" ")
-            if word not in self.own_aliases:
+            if word not in self.user_aliases:
                 return line
-            line, given = self.own_aliases[word], rest.split()
+            line, given = self.user_aliases[word], rest.split()
             for i, each in enumerate(given, 1):
                 line = line.replace(f"%{i}", each)
             line = line.replace("%*", " ".join(given))
-        raise Mistake(message("alias: the aliases refer to each other in a cycle"))
+        raise CommandError(message("alias: the aliases refer to each other in a cycle"))
 
     def _run(self, line: str) -> bool:
         if not line:
@@ -177,7 +177,7 @@ class Prompt(cmd.Cmd):
         argument = argument or ""
         usage, _, _ = self._documentation(name)[1].partition("   (") if name != "EOF" else ("",) * 3
         if argument and (usage == name or argument.startswith("=")):
-            raise Mistake(
+            raise CommandError(
                 message(
                     "{name} takes no argument, got {argument} (as Python: !{line})",
                     name=name,
@@ -201,25 +201,27 @@ class Prompt(cmd.Cmd):
         if name != "EOF" and name not in self._commands():
             return None, None, line
         is_call = name in self.takes_python and rest[:1] in tuple("([{'\"")
-        if rest and not rest[0].isspace() and (self.knows(word) or not is_call):
+        if rest and not rest[0].isspace() and (self.is_defined(word) or not is_call):
             return None, None, line  # b.grad is Python, and p(x) is not
         return name, rest.strip(), line
 
     def _completed(self, word: str, rest: str) -> str:
         """Return the one command that begins with a word; the word itself if Python has it."""
-        is_python = keyword.iskeyword(word) or hasattr(builtins, word) or self.knows(word)
+        is_python = keyword.iskeyword(word) or hasattr(builtins, word) or self.is_defined(word)
         if len(word) < 2 or is_python or word in self._commands() or rest[:1].strip():
             return word
         begun = [name for name in self._commands() if name.startswith(word)]
         return begun[0] if len(begun) == 1 and not rest.lstrip().startswith("=") else word
 
-    def knows(self, name: str) -> bool:
+    def is_defined(self, name: str) -> bool:
         """Whether Python has this name here."""
         return False
 
     def run_python(self, text: str) -> None:
         """Run what is no command."""
-        raise Mistake(message("no such command: {text} (help lists them)", text=text.split()[0]))
+        raise CommandError(
+            message("no such command: {text} (help lists them)", text=text.split()[0])
+        )
 
     def no_name(self, word: str) -> NameError:
         """Return the error of a word that means nothing."""
@@ -248,21 +250,23 @@ class Prompt(cmd.Cmd):
         name, _, command = argument.partition(" ")
         if command.strip():
             if name in self._commands():
-                raise Mistake(message("alias: {name} is a command", name=name))
-            self.own_aliases[name] = command.strip()
+                raise CommandError(message("alias: {name} is a command", name=name))
+            self.user_aliases[name] = command.strip()
             return
-        if name and name not in self.own_aliases:
-            raise Mistake(message("alias: {name} is not an alias (alias lists them)", name=name))
-        for each in [name] if name else self.own_aliases:
-            self.say(f"{each} = {self.own_aliases[each]}")
+        if name and name not in self.user_aliases:
+            raise CommandError(
+                message("alias: {name} is not an alias (alias lists them)", name=name)
+            )
+        for each in [name] if name else self.user_aliases:
+            self.say(f"{each} = {self.user_aliases[each]}")
 
     def do_unalias(self, argument: str) -> None:
         """Forget an alias.
 
         unalias NAME
         """
-        if self.own_aliases.pop(argument, None) is None:
-            raise Mistake(
+        if self.user_aliases.pop(argument, None) is None:
+            raise CommandError(
                 message(
                     "unalias: {name} is not an alias (alias lists them)",
                     name=argument or message("it"),
@@ -278,7 +282,7 @@ class Prompt(cmd.Cmd):
         """
         name = self.aliases.get(argument.strip(), argument.strip())
         if name and name not in self._commands():
-            raise Mistake(message("no such command: {name} (help lists them)", name=name))
+            raise CommandError(message("no such command: {name} (help lists them)", name=name))
         if name:
             sentence, usage, *rest = self._documentation(name)
             self.write(
@@ -286,23 +290,23 @@ class Prompt(cmd.Cmd):
             )
             return
         if not self.do_help.__doc__:
-            self.say(WITHOUT_DOCSTRINGS)
+            self.say(NO_DOCSTRINGS)
             self.write(" ".join(self._commands()))
             return
         for heading, names in self.groups.items():
             told = (self._documentation(name) for name in names.split())
             rows = [(usage, say_template(sentence)) for sentence, usage, *_ in told]
-            self.write("\n".join([say_template(heading), *listed(rows)]))
+            self.write("\n".join([say_template(heading), *definition_list(rows)]))
         if self.keys:
             rows = [(key, say_template(meaning)) for key, meaning in self.keys.items()]
-            self.write("\n".join([say(message("the keys of an editor")), *listed(rows)]))
+            self.write("\n".join([say(message("the keys of an editor")), *definition_list(rows)]))
 
     def _commands(self) -> list[str]:
         return " ".join(self.groups.values()).split()
 
     def _documentation(self, name: str) -> list[str]:
         """Return what a command does, how it is typed, and what else there is to say."""
-        text: str = getattr(self, f"do_{name}").__doc__ or f"{WITHOUT_DOCSTRINGS}\n{name} …"
+        text: str = getattr(self, f"do_{name}").__doc__ or f"{NO_DOCSTRINGS}\n{name} …"
         sentence, usage, *rest = [line.strip() for line in text.splitlines() if line.strip()]
         return [sentence, usage, *rest]
 
@@ -310,7 +314,7 @@ class Prompt(cmd.Cmd):
 
     def completenames(self, text: str, *ignored: Any) -> list[str]:
         """Complete a command, or the Python that a line begins with."""
-        names = [*self._commands(), *self.own_aliases]
+        names = [*self._commands(), *self.user_aliases]
         return [name for name in names if name.startswith(text)] or self.complete_python(text)
 
     def completedefault(self, *arguments: Any) -> list[str]:
@@ -332,7 +336,7 @@ class Prompt(cmd.Cmd):
         return []
 
     @contextmanager
-    def interrupts_held(self) -> Iterator[threading.Event]:
+    def deferred_interrupts(self) -> Iterator[threading.Event]:
         """Let Ctrl-C set an event, so that a long way ends between two steps, not inside one."""
         interrupted = threading.Event()
         if threading.current_thread() is not threading.main_thread():
@@ -353,7 +357,7 @@ def _line_editing() -> Iterator[None]:
         return
     usual = readline.get_completer_delims()
     readline.set_completer_delims(WORD_BREAKS)
-    path, before = Path.home() / HISTORY, _history()
+    path, before = Path.home() / HISTORY_FILE, _history()
     is_terminal = sys.stdin.isatty()
     if is_terminal:
         readline.clear_history()
@@ -364,7 +368,7 @@ def _line_editing() -> Iterator[None]:
     finally:
         readline.set_completer_delims(usual)
         if is_terminal:
-            _keep(path)
+            _save_history(path)
             readline.clear_history()
             for line in before:
                 readline.add_history(line)
@@ -374,20 +378,20 @@ def _history() -> list[str]:
     return [readline.get_history_item(i + 1) for i in range(readline.get_current_history_length())]
 
 
-def _keep(path: Path) -> None:
+def _save_history(path: Path) -> None:
     """Write the history to a file that nobody else may read."""
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, stat.S_IRUSR | stat.S_IWUSR))
-        readline.set_history_length(REMEMBERED)
+        readline.set_history_length(HISTORY_LENGTH)
         readline.write_history_file(path)
 
 
-def _separated(line: str) -> list[str]:
+def _split_commands(line: str) -> list[str]:
     """Part a line at `;;`; what defines an alias keeps its own."""
     return [line] if line.startswith("alias ") else line.split(";;")
 
 
-def one_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Write an error in a line, in the reader's language; one of ours without its type."""
     text, kind = in_a_line(say(words_of(error))), type(error).__name__
     if not isinstance(error, ValueError) and not text.startswith(kind):

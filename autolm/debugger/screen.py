@@ -39,12 +39,12 @@ from autolm.walking.wording import (
     total,
 )
 
-SENT = 8  # how many operands of one step are shown
-UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
-WIDEST = 100  # of what is to be read, and not looked at
-LEAST = 24  # how much of a line is left to what was made, at the least
-RULE = 12  # how much of a rule is shown where there is no room for it
-LINES = message(
+MAX_OPERANDS = 8  # how many operands of one step are shown
+UPSTREAM_WIDTH, SLOPE_WIDTH, EXPRESSION_WIDTH = 13, 26, 45  # columns
+MAX_TEXT_WIDTH = 100  # of what is to be read, and not looked at
+MIN_TEXT_WIDTH = 24  # how much of a line is left to what was made, at the least
+MIN_RULE_WIDTH = 12  # how much of a rule is shown where there is no room for it
+HOW_TO_RECORD_LINES = message(
     "to record them, set AUTOLM_LOCATIONS=1, or call set_trace() before the computation"
 )
 
@@ -64,21 +64,25 @@ class Screen:
         steps = f"{_steps(len(self.walk.operations))}, {_leaves(leaves)}"
         name = self.names(root)
         what = message("backward of {name} = {value}", name=name, value=show(root.data))
-        place = _place_of(self.call[0]) if self.call else _location(root)
+        place = _line_of_frame(self.call[0]) if self.call else _location(root)
         return self._at_right(f"{padded(say(what), 30)}  {steps}", place)
 
-    def ahead(self, note: str = "") -> str:
+    def next_step_line(self, note: str = "") -> str:
         """Show in a line which step is next."""
-        node, count = self.walk.ahead, len(self.walk.operations)
+        node, count = self.walk.next_node, len(self.walk.operations)
         if node is None:
             end = message("end of the pass: {steps} done", steps=_steps(count))
             hint = message("(rs goes back, c continues, q quits)")
             return f"{bold(f'> {say(end)}')} {say(hint)}"
         opening = self._opening(">", self.walk.position, node)
         room = terminal_width() - len(opening) - 2
-        wheres = [f"{note}  {_place(node)}".rstrip(), f"{note}  {_location(node)}".rstrip(), note]
+        wheres = [
+            f"{note}  {_scope_and_line(node)}".rstrip(),
+            f"{note}  {_location(node)}".rstrip(),
+            note,
+        ]
         fitting = (each for each in wheres if len(each) <= room)
-        return bold(self._at_right(opening, next(fitting, note) if note else _place(node)))
+        return bold(self._at_right(opening, next(fitting, note) if note else _scope_and_line(node)))
 
     def arithmetic(self) -> list[str]:
         """Show what the step that is next sends to whom, and what of it is sent already."""
@@ -86,8 +90,8 @@ class Screen:
         if step is None:
             return []
         contributions, done = step.contributions, self._done(step)
-        first = max(0, min(len(done) - SENT // 2, len(contributions) - SENT))
-        shown = range(first, min(first + SENT, len(contributions)))
+        first = max(0, min(len(done) - MAX_OPERANDS // 2, len(contributions) - MAX_OPERANDS))
+        shown = range(first, min(first + MAX_OPERANDS, len(contributions)))
         scalar = any(sent.local is not None for sent in contributions)
         lines = self._of_values(step, shown) if scalar else self._of_arrays(step, shown)
         offset = len(lines) - len(shown)  # arrays have a line for ḡ
@@ -108,19 +112,19 @@ class Screen:
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
         text = assignment(node, self.names.short)
-        if node in self.walk.replaced:
+        if node in self.walk.overridden:
             text += say(message(", but set to {value}", value=total(node.data)))
         return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{text}"
 
     def _of_values(self, step: Step, shown: Sequence[int]) -> list[str]:
         width = terminal_width() - self.margin
         rows = self._rows_of_values(step, shown)
-        lines = aligned(rows, (UPSTREAM, SLOPE, 0), "")
+        lines = aligned(rows, (UPSTREAM_WIDTH, SLOPE_WIDTH, 0), "")
         if max(map(len, lines)) > width:
             lines = aligned(rows, (0, 0, 0), "")
         if max(map(len, lines)) > width:
             lines = aligned(
-                _short(self._rows_of_values(step, shown, in_words=False)), (0, 0, 0), ""
+                _shorten_rows(self._rows_of_values(step, shown, in_words=False)), (0, 0, 0), ""
             )
         return [f"{'':{self.margin}}{line}" for line in lines]
 
@@ -137,34 +141,34 @@ class Screen:
                 continue
             of = self.names(step.node) if len(step.contributions) == 1 else ""
             words = slope(step.node, i, self._as_computed(step.node)) if in_words else ""
-            terms = dict.fromkeys(filter(None, (_slope_of(of, name), words, show(sent.local))))
+            terms = dict.fromkeys(filter(None, (_derivative(of, name), words, show(sent.local))))
             rows.append([upstream, " = ".join(terms), self._moved(sent)])
         return rows
 
     def _as_computed(self, node: Node) -> Callable[[Node], str]:
         """Name nodes for a slope of this one, which stays that of its operation if it was set."""
-        if node not in self.walk.replaced:
+        if node not in self.walk.overridden:
             return self.names
         computed = expression(node, self.names)
         return lambda each: computed if each is node else self.names(each)
 
     def _of_arrays(self, step: Step, shown: Sequence[int]) -> list[str]:
-        rows = [["ḡ", "", *_parts(step.upstream), ""]]
+        rows = [["ḡ", "", *_array_columns(step.upstream), ""]]
         for i in shown:
             sent = step.contributions[i]
             name = self.names(sent.parent)
             if sent.parent.requires_grad:
                 told = rule(step.node, i)
-                rows.append([f"→ {name}", told, *_parts(sent.value), self._moved(sent)])
+                rows.append([f"→ {name}", told, *_array_columns(sent.value), self._moved(sent)])
             else:
                 rows.append([f"→ {name}", say(message("a constant")), "", "", "", ""])
         width = terminal_width() - self.margin
-        return [f"{'':{self.margin}}{line}" for line in _fitting(rows, width)]
+        return [f"{'':{self.margin}}{line}" for line in _fit_array_rows(rows, width)]
 
     def _moved(self, sent: Contribution) -> str:
         """Say what became of the parent's `.grad`, with what it held before this pass."""
         before, after = sent.before, sent.after
-        earlier = self.walk.earlier(sent.parent)
+        earlier = self.walk.grad_before_pass(sent.parent)
         if earlier is not None:
             with quiet():
                 before = earlier if before is None else earlier + before
@@ -182,7 +186,7 @@ class Screen:
         for index in indices:
             node = self.walk.operations[index]
             mark = ">" if index == self.walk.position else " "
-            line = self._at_right(self._opening(mark, index, node), _place(node))
+            line = self._at_right(self._opening(mark, index, node), _scope_and_line(node))
             done = index < self.walk.position
             lines.append(bold(line) if mark == ">" else line if done else dim(line))
         return "\n".join(lines)
@@ -192,22 +196,22 @@ class Screen:
         entered = {each.name: each.place for each in frames[1:] if each.name == each.scope}
         rows = []
         for frame in self.call[::-1]:
-            rows.append((f"  {frame.function}", "", _place_of(frame)))
+            rows.append((f"  {frame.function}", "", _line_of_frame(frame)))
         for depth, scope in enumerate(scopes):
             mark = ">" if depth == selected else " "
             name = short(scope, MAX_NAME) or say(message("the whole graph"))
             operations = enumerate(self.walk.operations, 1)
             inside = [number for number, node in operations if is_within(node.scope, scope)]
             span = f"{_steps(len(inside))}, {inside[0]} … {inside[-1]}" if inside else ""
-            rows.append((f"{mark} {'  ' * depth}{name}", span, _place_of(entered.get(scope))))
+            rows.append((f"{mark} {'  ' * depth}{name}", span, _line_of_frame(entered.get(scope))))
         return "\n".join(aligned(rows))
 
     def _at_right(self, left: str, right: str) -> str:
         """Put a place in its column; in a narrow terminal closer, and then cut what is left."""
-        room = max(LEAST, terminal_width() - (len(right) + 2 if right else 0))
+        room = max(MIN_TEXT_WIDTH, terminal_width() - (len(right) + 2 if right else 0))
         if len(left) > room:
             left = f"{left[: room - 1]}…"
-        column = min(self.margin + self.operation + MADE, room)
+        column = min(self.margin + self.operation + EXPRESSION_WIDTH, room)
         return f"{padded(left, column)}  {right}" if right else left
 
 
@@ -222,33 +226,33 @@ def aligned(
     return [between.join(cells).rstrip() for cells in filled]
 
 
-def _fitting(rows: list[list[str]], width: int) -> list[str]:
+def _fit_array_rows(rows: list[list[str]], width: int) -> list[str]:
     """Align rows of arrays; where too wide, show no numbers, cut rules, and leave names out."""
     if max(map(len, aligned(rows))) > width:
         rows = [[*row[:4], *row[5:]] for row in rows]
     excess = max(map(len, aligned(rows))) - width
-    room = max(RULE, max(len(row[1]) for row in rows) - max(0, excess))
+    room = max(MIN_RULE_WIDTH, max(len(row[1]) for row in rows) - max(0, excess))
     for row in rows:
         row[1] = row[1] if len(row[1]) <= room else f"{row[1][: room - 1]}…"
-    return aligned(rows if max(map(len, aligned(rows))) <= width else _short(rows))
+    return aligned(rows if max(map(len, aligned(rows))) <= width else _shorten_rows(rows))
 
 
-def _short(rows: list[list[str]]) -> list[list[str]]:
+def _shorten_rows(rows: list[list[str]]) -> list[list[str]]:
     """Leave out of what was moved what the row says already: whose gradient, and what was added."""
     moved = (row[-1].rpartition("grad: ")[2].partition("   (")[0] for row in rows)
     return [[*row[:-1], sums and f"grad: {sums}"] for row, sums in zip(rows, moved, strict=True)]
 
 
-def _slope_of(y: str, x: str) -> str:
+def _derivative(y: str, x: str) -> str:
     """Write ∂y/∂x, with parentheses around what is more than a name."""
     y, x = (name if not name or is_atom(name) else f"({name})" for name in (y, x))
     return f"∂{y}/∂{x}"
 
 
-def listed(rows: Sequence[tuple[str, str]]) -> list[str]:
+def definition_list(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Write terms with what they mean, each meaning in a column as wide as the terminal leaves."""
     column = max(len(term) for term, _ in rows) + 5
-    room = max(LEAST, min(terminal_width(), WIDEST) - column)
+    room = max(MIN_TEXT_WIDTH, min(terminal_width(), MAX_TEXT_WIDTH) - column)
     lines = []
     for term, meaning in rows:
         first, *rest = folded(meaning, room)
@@ -256,7 +260,7 @@ def listed(rows: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def _parts(array: Any) -> tuple[str, str, str]:
+def _array_columns(array: Any) -> tuple[str, str, str]:
     """Split how an array reads into shape, norm and peek, for columns."""
     if array.shape == ():
         return "", show(array), ""
@@ -270,14 +274,14 @@ def terminal_width() -> int:
 
 
 def _location(node: Node) -> str:
-    return _place_of(node.location.user if node.location else None)
+    return _line_of_frame(node.location.user if node.location else None)
 
 
-def _place_of(frame: Frame | None) -> str:
+def _line_of_frame(frame: Frame | None) -> str:
     return f"{Path(frame.path).name}:{frame.line}" if frame else ""
 
 
-def _place(node: Node) -> str:
+def _scope_and_line(node: Node) -> str:
     return "  ".join(filter(None, (short(node.scope, MAX_NAME), _location(node))))
 
 

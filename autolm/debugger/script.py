@@ -42,7 +42,7 @@ def debug_script(program: Program, segment: int | None = None) -> int:
             open_debugger(here, segment)  # the program has ended: there is nothing to go on with
 
     code = program.run(at_prompt)
-    unreached = program.passes.unreached()
+    unreached = program.passes.unreached_message()
     if unreached and not program.visited:
         raise ProgramError(joined(": ", [str(program.path), unreached]))
     if unreached:

@@ -12,9 +12,9 @@ import builtins
 from contextvars import ContextVar
 from typing import Any
 
+from autolm.debugger.breakpoint_commands import PromptSettings
 from autolm.debugger.commands import Debugger
-from autolm.debugger.screen import LINES, red
-from autolm.debugger.stopping import Settings
+from autolm.debugger.screen import HOW_TO_RECORD_LINES, red
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node
 from autolm.engine.recording import recorder
@@ -26,7 +26,9 @@ from autolm.walking.program import Pass, backward_hook, current_pass, record_lin
 from autolm.walking.wording import count
 
 # What the prompt of the latest pass was told: breakpoints hold in the next pass too.
-settings: ContextVar[Settings | None] = ContextVar("autolm_debugger_settings", default=None)
+latest_settings: ContextVar[PromptSettings | None] = ContextVar(
+    "autolm_debugger_settings", default=None
+)
 
 
 def debug(
@@ -81,7 +83,7 @@ def set_trace() -> None:
     before, usual = recorder.get(), watching_pass()
     record_lines(True)
     during, passes = recorder.get(), Passes()
-    walked = _stopping_for(passes)
+    walked = _prompt_hook(passes)
 
     def stopped(root: Node, grad: Any, retain_grads: bool | None) -> None:
         is_left = True
@@ -112,10 +114,10 @@ _passes = Passes()  # of a program under AUTOLM_DEBUG=1
 
 def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
     """Do a backward pass of a program under AUTOLM_DEBUG=1: at the prompt if it is awaited."""
-    _stopping_for(_passes)(root, grad, retain_grads)
+    _prompt_hook(_passes)(root, grad, retain_grads)
 
 
-def _stopping_for(passes: Passes) -> Backward:
+def _prompt_hook(passes: Passes) -> Backward:
     return backward_hook(
         lambda each: visit_pass(each, passes, lambda here: walk_pass(here, None, passes))
     )
@@ -136,7 +138,7 @@ def open_debugger(
     try:
         with here.walk(segment) as walk:
             debugger = Debugger(walk, here.variables, here.call, passes)
-            before = settings.get()
+            before = latest_settings.get()
             if before is None:
                 debugger.start_up()
             else:
@@ -152,13 +154,13 @@ def open_debugger(
                         message(
                             "the lines of {count} steps were not recorded: {lines}",
                             count=count(unplaced),
-                            lines=LINES,
+                            lines=HOW_TO_RECORD_LINES,
                         )
                     )
                 debugger.open()
             elif debugger.run_to_breakpoint():
                 debugger.open()
-            settings.set(debugger.settings())
+            latest_settings.set(debugger.settings())
             if not walk.finished:
                 place = message("before step {step}", step=walk.position + 1)
                 debugger.say(

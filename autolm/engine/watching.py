@@ -26,9 +26,9 @@ def watching_pass() -> Backward | None:
 def _debugger_of_environment() -> Backward | None:
     """Read AUTOLM_DAP (an editor) and AUTOLM_DEBUG (the prompt) at the first pass."""
     if os.getenv("AUTOLM_DAP"):
-        from autolm.debugger.dap import attached
+        from autolm.debugger.dap import attached_program
 
-        return attached.stopped_backward
+        return attached_program.stopped_backward
     if os.getenv("AUTOLM_DEBUG") == "1":
         from autolm.debugger import stop_backward
 

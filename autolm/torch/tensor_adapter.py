@@ -25,7 +25,7 @@ class TensorAdapter(ArrayAdapter):
         self.data = data.detach()
 
     @property
-    def is_known(self) -> bool:  # type: ignore[override]
+    def has_numbers(self) -> bool:  # type: ignore[override]
         """Whether the tensor has data."""
         return not self.data.is_meta
 
@@ -48,7 +48,7 @@ class TensorAdapter(ArrayAdapter):
 
     def array(self) -> NDArray[Any] | None:
         """Return the elements as a NumPy array; None if there are no data or they are complex."""
-        if not self.is_known or self.data.is_complex():
+        if not self.has_numbers or self.data.is_complex():
             return None
         dense = self.data if self.data.layout is torch.strided else self.data.to_dense()
         dense = dense.float() if dense.dtype is torch.bfloat16 else dense  # NumPy has none
@@ -71,7 +71,7 @@ class TensorAdapter(ArrayAdapter):
     def norm(self) -> float:
         """Return the Euclidean norm, scaled so that it does not overflow."""
         elements = _widen(self._elements)
-        largest = float(elements.abs().max()) if self.is_known and elements.numel() else 0.0
+        largest = float(elements.abs().max()) if self.has_numbers and elements.numel() else 0.0
         if largest == 0 or not math.isfinite(largest):
             return largest
         return largest * float(torch.linalg.vector_norm(elements / largest))
@@ -83,7 +83,7 @@ class TensorAdapter(ArrayAdapter):
         ends = [end.item() for end in elements.aminmax()] if elements.numel() else []
         return min(ends + omitted, default=0.0), max(ends + omitted, default=0.0)
 
-    def not_finite(self, *, nan: bool = False) -> Index | None:
+    def index_of_nonfinite(self, *, nan: bool = False) -> Index | None:
         """Return the index of the first non-finite element; with `nan`, of the first nan."""
         if self.is_finite():
             return None
@@ -93,11 +93,11 @@ class TensorAdapter(ArrayAdapter):
 
     def is_finite(self) -> bool:
         """Whether all elements are finite."""
-        return not self.is_known or bool(self._elements.isfinite().all())
+        return not self.has_numbers or bool(self._elements.isfinite().all())
 
     def equals(self, other: Any) -> bool:
         """Whether both tensors have the same elements, dtype and device; nan equals nan."""
-        if other is None or not self.is_known:
+        if other is None or not self.has_numbers:
             return False
         a, b = self.data, other
         if (a.shape, a.dtype, a.layout, a.device) != (b.shape, b.dtype, b.layout, b.device):
@@ -119,13 +119,13 @@ class TensorAdapter(ArrayAdapter):
         """Return ones of the same shape, dtype and device."""
         return torch.ones_like(self.data)
 
-    def changed(self, place: Index, given: Any) -> torch.Tensor:
+    def with_entry(self, place: Index, given: Any) -> torch.Tensor:
         """Return a copy with other values at an index."""
         copy = self.data.clone()
-        copy[place] = TensorAdapter(copy[place]).like(given)
+        copy[place] = TensorAdapter(copy[place]).read_replacement(given)
         return copy
 
-    def like(self, given: Any) -> torch.Tensor:
+    def read_replacement(self, given: Any) -> torch.Tensor:
         """Convert values to a tensor of the same shape, dtype and device."""
         try:
             tensor = torch.as_tensor(given).detach()
@@ -158,9 +158,9 @@ class TensorTupleAdapter(ArrayAdapter):
         return [TensorAdapter(tensor) for tensor in self.data if tensor is not None]
 
     @property
-    def is_known(self) -> bool:  # type: ignore[override]
+    def has_numbers(self) -> bool:  # type: ignore[override]
         """Whether any output has data."""
-        return any(adapter.is_known for adapter in self._adapters)
+        return any(adapter.has_numbers for adapter in self._adapters)
 
     @property
     def shape(self) -> Index:
@@ -188,10 +188,10 @@ class TensorTupleAdapter(ArrayAdapter):
         ends = [end for adapter in self._adapters for end in adapter.extent()]
         return min(ends), max(ends)
 
-    def not_finite(self, *, nan: bool = False) -> Index | None:
+    def index_of_nonfinite(self, *, nan: bool = False) -> Index | None:
         """Return the output number and the index of the first non-finite element."""
         for i, tensor in enumerate(self.data):
-            index = None if tensor is None else TensorAdapter(tensor).not_finite(nan=nan)
+            index = None if tensor is None else TensorAdapter(tensor).index_of_nonfinite(nan=nan)
             if index is not None:
                 return (i, *index)
         return None

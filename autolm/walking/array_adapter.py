@@ -33,7 +33,7 @@ class ArrayAdapter:
         Whether there are numbers at all, and not a shape alone.
     """
 
-    is_known = True
+    has_numbers = True
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -72,7 +72,7 @@ class ArrayAdapter:
         """Return the smallest and the largest number; both are nan where one is."""
         return np.min(self.data), np.max(self.data)
 
-    def not_finite(self, *, nan: bool = False) -> Index | None:
+    def index_of_nonfinite(self, *, nan: bool = False) -> Index | None:
         """Return the place of the first number that is infinite or nan, or that is nan."""
         bad = np.isnan(self.data) if nan else np.logical_not(np.isfinite(self.data))
         return tuple(map(int, np.argwhere(bad)[0])) if np.any(bad) else None
@@ -101,13 +101,13 @@ class ArrayAdapter:
         """Return as many ones, of the same kind."""
         return np.ones_like(self.data)
 
-    def changed(self, place: Index, given: Any) -> Any:
+    def with_entry(self, place: Index, given: Any) -> Any:
         """Return a copy with other numbers at a place."""
         copy = np.array(self.data)
         copy[place] = read_numbers(given, np.shape(copy[place]))
         return copy
 
-    def like(self, given: Any) -> Any:
+    def read_replacement(self, given: Any) -> Any:
         """Read numbers that somebody gives in place of these: of this shape, and of its dtype."""
         array = read_numbers(given, self.shape)
         return float(array) if isinstance(self.data, float) else array.astype(self.data.dtype)

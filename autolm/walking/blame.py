@@ -61,7 +61,7 @@ class Blame:
     made_by: Node | None
     inputs: tuple[float | None, ...]
     slope: float | None = None
-    then: Blame | None = None
+    first_nan: Blame | None = None
     names: NodeNames = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -113,8 +113,8 @@ class Blame:
             told = [joined("   ", words), joined("", ["\n  ", given, f"  →  {show(self.value)}"])]
         if self.cause:
             told[-1] = joined("", [told[-1], f"   ({self.cause})"])
-        if self.then:
-            told.append(message(";   then {operation}", operation=self.then._in_short()))
+        if self.first_nan:
+            told.append(message(";   then {operation}", operation=self.first_nan._in_short()))
         return told
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -190,7 +190,7 @@ def _blamed(root: Node) -> Blame | None:
     undefined = {node for node in blamed if _has_nan(node)}
     if not undefined or (first_undefined := _first_of(undefined, order)) is first:
         return _in_data(first)
-    return replace(_in_data(first), then=_in_data(first_undefined, nan=True))
+    return replace(_in_data(first), first_nan=_in_data(first_undefined, nan=True))
 
 
 def blamed_nodes(order: Sequence[Node]) -> set[Node]:
@@ -213,7 +213,7 @@ def blamed_nodes(order: Sequence[Node]) -> set[Node]:
 
 
 def _has_nan(node: Node) -> bool:
-    return adapter_of(node.data).not_finite(nan=True) is not None
+    return adapter_of(node.data).index_of_nonfinite(nan=True) is not None
 
 
 def _first_of(nodes: Set[Node], order: Sequence[Node]) -> Node:
@@ -222,7 +222,7 @@ def _first_of(nodes: Set[Node], order: Sequence[Node]) -> Node:
 
 
 def _in_data(node: Node, *, nan: bool = False) -> Blame:
-    index = adapter_of(node.data).not_finite(nan=nan)
+    index = adapter_of(node.data).index_of_nonfinite(nan=nan)
     operands = [parent.data for parent in node.parents]
     inputs = _corresponding(node, operands, node.data, index)
     made_by = node if node.parents else None
@@ -233,7 +233,9 @@ def _first_in_gradients(root: Node) -> Blame | None:
     for step in quietly(iter(Backprop(root).advance, None)):
         for operand, sent in enumerate(step.contributions):
             # What is sent may be finite, and only its sum with what was there is not.
-            index = adapter_of(sent.after).not_finite() if sent.parent.requires_grad else None
+            index = (
+                adapter_of(sent.after).index_of_nonfinite() if sent.parent.requires_grad else None
+            )
             if index is not None:
                 arrays = (step.upstream, *(parent.data for parent in step.node.parents))
                 inputs = _corresponding(step.node, arrays, sent.value, index)

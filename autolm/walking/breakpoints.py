@@ -37,11 +37,11 @@ class StepSelection(NamedTuple):
 
     text: str  # "operation ×"
     steps: Collection[int]
-    holds: Condition | None = None
+    predicate: Condition | None = None
 
-    def narrowed(self, other: StepSelection) -> StepSelection:
+    def intersect(self, other: StepSelection) -> StepSelection:
         """Return the places where this and the other hold."""
-        asked = [each for each in (self.holds, other.holds) if each]
+        asked = [each for each in (self.predicate, other.predicate) if each]
         return StepSelection(
             f"{self.text}, {other.text}",
             frozenset(self.steps) & frozenset(other.steps),
@@ -75,7 +75,7 @@ class Breakpoint:
         The steps at which it was hit, in the order of the pass.
     """
 
-    places: StepSelection
+    selection: StepSelection
     condition: Condition | None = None
     hits: Callable[[int], bool] | None = None
     log: Callable[[Step], object] | None = None
@@ -84,21 +84,21 @@ class Breakpoint:
     is_enabled: bool = True
     is_temporary: bool = False
     ignored: int = 0
-    met: list[int] = field(default_factory=list)
+    hit_steps: list[int] = field(default_factory=list)
     error: Exception | None = None
 
     def __post_init__(self) -> None:
-        self.text = self.text or self.places.text
+        self.text = self.text or self.selection.text
 
     @property
     def is_verified(self) -> bool:
         """Whether there is a step that it fits."""
-        return bool(self.places.steps)
+        return bool(self.selection.steps)
 
     def stops(self, step: Step) -> bool:
         """Whether to stop before this step; a hit is counted, and logged where that is asked."""
         self.error = None
-        holds = self.places.holds
+        holds = self.selection.predicate
         if holds is not None and not holds(step):
             return False
         if self.condition is not None:
@@ -107,9 +107,9 @@ class Breakpoint:
                     return False
             except Exception as error:
                 self.error = error
-        hit = bisect_left(self.met, step.index)
-        if self.met[hit : hit + 1] != [step.index]:
-            self.met.insert(hit, step.index)
+        hit = bisect_left(self.hit_steps, step.index)
+        if self.hit_steps[hit : hit + 1] != [step.index]:
+            self.hit_steps.insert(hit, step.index)
         if self.hits is not None and not self.hits(hit + 1):
             return False
         if self.ignored:
@@ -255,7 +255,7 @@ def at_nonfinite(operations: Sequence[Node]) -> StepSelection:
     """Return every step; what is asked there is whether it sends inf or nan."""
     return every_step(operations)._replace(
         text="inf or nan",
-        holds=lambda step: any(
+        predicate=lambda step: any(
             sent.after is not None and not are_finite(sent.value) for sent in step.contributions
         ),
     )
@@ -270,7 +270,7 @@ def at_change_of(
         operations,
         lambda each: any(parent is node for parent in each.parents),
     )._replace(
-        holds=lambda step: any(
+        predicate=lambda step: any(
             sent.parent is node
             and sent.after is not None
             and not adapter_of(sent.after).equals(sent.before)
@@ -303,7 +303,7 @@ def intersection(places: Iterable[StepSelection]) -> StepSelection:
     """Return the places where all of these hold."""
     first, *others = places
     for each in others:
-        first = first.narrowed(each)
+        first = first.intersect(each)
     return first
 
 

@@ -38,7 +38,7 @@ class Names:
         # Constants may be of constants, which are no operands of these.
         others = list(self.numbers)[len(operations) :]
         is_all = not any(node.parents for node in others)
-        self.of_program = (
+        self.program_names = (
             names_of_nodes(self.numbers, variables)
             if is_all
             else names_of(operations[0], variables)
@@ -51,13 +51,13 @@ class Names:
 
     def short(self, node: Node) -> str:
         """Return the short name of a node: a parameter without the path that is its scope."""
-        with use_names(self.of_program):
+        with use_names(self.program_names):
             is_known = known_name(node) or not (node.parents or node.requires_grad)
             if is_known or node not in self.numbers:
                 return short(label(node), MAX_NAME)
         return f"#{self.numbers[node] + 1}"
 
-    def in_full(self, node: Node) -> str:
+    def full(self, node: Node) -> str:
         """Return the name of a node with the path of its scope."""
         return short(node.name, MAX_NAME) or self(node)
 
@@ -78,12 +78,12 @@ class Names:
             if node.name:
                 for each in {node.name, name(node)}:
                     found[each].append(node)
-            elif node in self.of_program:
-                found[self.of_program[node]].append(node)
+            elif node in self.program_names:
+                found[self.program_names[node]].append(node)
         return dict(found)
 
     @cached_property
-    def by_form(self) -> dict[str, list[Node]]:
+    def by_syntax(self) -> dict[str, list[Node]]:
         """List the nodes of each name that is an expression, however that is spaced."""
         found: dict[str, list[Node]] = {}
         for text, nodes in self.by_name.items():
@@ -93,20 +93,22 @@ class Names:
         return found
 
     @cached_property
-    def by_stand_in(self) -> dict[str, Node]:
+    def by_placeholder(self) -> dict[str, Node]:
         """Name every result that is called by its source by a variable, which stands for it."""
-        sources = [node for node, name in self.of_program.items() if isinstance(name, SourceText)]
+        sources = [
+            node for node, name in self.program_names.items() if isinstance(name, SourceText)
+        ]
         return {f"_node_{self.numbers[node] + 1}": node for node in sources}
 
-    def known(self, text: str) -> list[Node]:
+    def nodes_named(self, text: str) -> list[Node]:
         """Return the nodes that a text is the name of, however it is spaced."""
         tree = None if text in self.by_name else parsed_expression(text)
-        return self.by_form.get(ast.dump(tree), []) if tree else self.by_name.get(text, [])
+        return self.by_syntax.get(ast.dump(tree), []) if tree else self.by_name.get(text, [])
 
-    def found_in(self, expression: str) -> ast.Expression:
+    def parse(self, expression: str) -> ast.Expression:
         """Parse Python in which the source of a node means the node, and computes no other."""
-        stand_ins = {node: name for name, node in self.by_stand_in.items()}
-        by_form = self.by_form
+        stand_ins = {node: name for name, node in self.by_placeholder.items()}
+        by_form = self.by_syntax
 
         class StandIns(ast.NodeTransformer):
             def visit(self, tree: ast.AST) -> ast.AST:
@@ -138,7 +140,7 @@ class Names:
                     count=len(nodes),
                 )
             )
-        nodes = self.known(text)
+        nodes = self.nodes_named(text)
         if len(nodes) > 1 and near is not None:
             nodes = [node for node in nodes if node.scope == near.scope] or nodes
         if len(nodes) == 1:

@@ -43,7 +43,7 @@ class Namespace:
 
     def __init__(self, walk: Walk, names: Names, variables: Mapping[str, Any]) -> None:
         self.walk, self.names = walk, names
-        found = {**names.variables(), **names.by_stand_in}
+        found = {**names.variables(), **names.by_placeholder}
         self._usual = {**variables, **found}
         self._assigned: set[str] = {name for name in ("a", "b") if name in found}
         nodes = {name: nodes[0] for name, nodes in names.by_name.items()}
@@ -53,10 +53,10 @@ class Namespace:
     @property
     def node(self) -> Node:
         """The node whose step is next; at the end, the root."""
-        ahead = self.walk.ahead
+        ahead = self.walk.next_node
         return self.walk.root if ahead is None else ahead
 
-    def known(self) -> dict[str, Any]:
+    def bindings(self) -> dict[str, Any]:
         """Return what every name means here; to assign in it is to define."""
         node, known = self.node, self._known
         for name in self._nearby:
@@ -85,7 +85,7 @@ class Namespace:
         [2.0, 3.0]
         """
         tree = self._parsed(text)
-        self._have_at_hand(tree)
+        self._restore_gradients_in(tree)
         return self._value(compile(tree, "<prompt>", "eval"))
 
     def is_expression(self, text: str) -> bool:
@@ -99,9 +99,9 @@ class Namespace:
     def execute(self, text: str) -> None:
         """Run statements; what they assign is known from then on."""
         tree = ast.parse(text, "<prompt>")
-        self._have_at_hand(tree)
+        self._restore_gradients_in(tree)
         code = compile(tree, "<prompt>", "exec")
-        known = self._filled(code)
+        known = self._bindings_for(code)
         before = {name: known.get(name) for name in HERE}
         try:
             exec(code, known)
@@ -114,45 +114,45 @@ class Namespace:
         code = compile(tree, "<prompt>", "eval")
 
         def is_true(step: Step) -> bool:
-            self._have_at_hand(tree)
+            self._restore_gradients_in(tree)
             return bool(self._value(code))
 
         return is_true
 
-    def message(self, text: str) -> Condition:
+    def log_message(self, text: str) -> Condition:
         """Return what writes a log's text, in which each {EXPRESSION} gives way to its value."""
 
         def written(step: Step) -> str:
-            return re.sub(r"\{([^{}]+)\}", lambda found: self.tried(found[1]), text)
+            return re.sub(r"\{([^{}]+)\}", lambda found: self.value_or_error(found[1]), text)
 
         return written
 
-    def tried(self, text: str) -> str:
+    def value_or_error(self, text: str) -> str:
         """Write the value of an expression, or what is wrong with it."""
         try:
-            return self.shown(text)
+            return self.value_text(text)
         except Exception as error:
             return f"{type(error).__name__}: {words_of(error)}"
 
-    def shown(self, text: str) -> str:
+    def value_text(self, text: str) -> str:
         """Write the value of an expression; a gradient that has not arrived is not 0."""
-        if text.strip() in self.not_arrived(text):
+        if text.strip() in self.missing_gradients(text):
             return NOT_COMPUTED
         return repr(self.evaluate(text))
 
-    def not_arrived(self, text: str) -> list[str]:
+    def missing_gradients(self, text: str) -> list[str]:
         """List the gradients in an expression that have not arrived, as they are written there."""
         tree = self._parsed(text)
-        self._have_at_hand(tree)
+        self._restore_gradients_in(tree)
         found = []
         for each in ast.walk(tree):
             if isinstance(each, ast.Attribute) and each.attr == "grad":
-                owner = self._meant_by(each.value)
+                owner = self._value_if_plain(each.value)
                 if isinstance(owner, Node) and not owner.has_grad:
                     found.append(ast.get_source_segment(text.strip(), each) or "")
         return found
 
-    def _meant_by(self, tree: ast.expr) -> Any:
+    def _value_if_plain(self, tree: ast.expr) -> Any:
         """Return what a part of an expression is, if to ask is harmless; else None."""
         if not _is_plain(tree):
             return None
@@ -161,16 +161,16 @@ class Namespace:
         except Exception:  # to say what is wrong with it is up to who evaluates it
             return None
 
-    def _have_at_hand(self, tree: ast.AST) -> None:
+    def _restore_gradients_in(self, tree: ast.AST) -> None:
         """Let nodes that are meant there have their gradients, also where a segment let them go."""
         if self.walk.segment is None:
             return
         for each in ast.walk(tree):
             if isinstance(each, ast.Name | ast.Attribute | ast.Subscript):
-                meant = self._meant_by(each)
+                meant = self._value_if_plain(each)
                 for one in meant if isinstance(meant, list | tuple) else [meant]:
                     if isinstance(one, Node):
-                        self.walk.show_again(one)
+                        self.walk.restore_grad(one)
 
     def completions(self, text: str) -> Iterator[str]:
         """Yield how a name, or what comes after its dots, can go on."""
@@ -179,7 +179,7 @@ class Namespace:
             yield from (name for name in self.words() if name.startswith(text))
             return
         try:
-            tree = self.names.found_in(owner)
+            tree = self.names.parse(owner)
             if not _is_plain(tree.body):
                 return
             value = self.evaluate(owner)
@@ -190,13 +190,13 @@ class Namespace:
 
     def words(self) -> set[str]:
         """Return every name."""
-        mine = {name for name in self.known() if not name.startswith("__")}
-        return (mine - self.names.by_stand_in.keys()) | {*self.names.by_name, "step"}
+        mine = {name for name in self.bindings() if not name.startswith("__")}
+        return (mine - self.names.by_placeholder.keys()) | {*self.names.by_name, "step"}
 
     def _parsed(self, text: str) -> ast.Expression:
         """Parse an expression; blocks.0.W_Q.grad, which is no Python, means a node all the same."""
         try:
-            return self.names.found_in(text)
+            return self.names.parse(text)
         except SyntaxError:
             text = text.strip()
             owner, _, attribute = text.rpartition(".")
@@ -206,11 +206,11 @@ class Namespace:
             raise
 
     def _value(self, code: CodeType) -> Any:
-        return eval(code, self._filled(code))
+        return eval(code, self._bindings_for(code))
 
-    def _filled(self, code: CodeType) -> dict[str, Any]:
+    def _bindings_for(self, code: CodeType) -> dict[str, Any]:
         """Return what is known, and of what is costly or in doubt what this code asks for."""
-        known, asked = self.known(), _names_in(code)
+        known, asked = self.bindings(), _names_in(code)
         if "step" not in self._assigned:
             known["step"] = self.walk.preview() if "step" in asked else None
         for name in asked & self.names.by_name.keys() - known.keys():

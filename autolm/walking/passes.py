@@ -64,7 +64,7 @@ class Passes:
         An expression; stop at the start of the first pass in which it is true.
     has_breakpoints
         Whether breakpoints are set that any pass may reach.
-    begun
+    count
         How many passes have begun.
     history
         The numbers of the latest passes.
@@ -75,7 +75,7 @@ class Passes:
     number: int | None = 0
     condition: str = ""
     has_breakpoints: bool = False
-    begun: int = 0
+    count: int = 0
     history: deque[PassRecord] = field(default_factory=lambda: deque(maxlen=HISTORY))
     error: str = ""
 
@@ -99,7 +99,7 @@ class Passes:
     def must_record(self) -> bool:
         """Whether the next pass has to be recorded."""
         if self.number is not None:
-            return self.number <= self.begun
+            return self.number <= self.count
         return bool(self.condition) or self.has_breakpoints
 
     def stops_in(self, root: Node, grad: Any, variables: Mapping[str, Any]) -> bool:
@@ -108,7 +108,7 @@ class Passes:
         It also stops where the condition cannot be evaluated; `error` says why.
         """
         self.error = ""
-        stops = self.number is not None and self.begun >= self.number
+        stops = self.number is not None and self.count >= self.number
         if self.condition:
             try:
                 stops = condition_holds(self.condition, root, grad, variables)
@@ -134,14 +134,14 @@ class Passes:
         """Count a pass that begins, with the data of its root."""
         is_number = getattr(loss, "shape", ()) == () or math.prod(loss.shape) == 1
         self.history.append(
-            PassRecord(self.begun, loss if is_number else None, time.perf_counter())
+            PassRecord(self.count, loss if is_number else None, time.perf_counter())
         )
-        self.begun += 1
+        self.count += 1
 
-    def unreached(self) -> str:
+    def unreached_message(self) -> str:
         """Say which awaited pass a program that has ended did not do; empty if none."""
-        did = message("the program had {count} passes", count=self.begun)
-        if self.number is not None and self.begun <= self.number:
+        did = message("the program had {count} passes", count=self.count)
+        if self.number is not None and self.count <= self.number:
             return message("pass {number} was not reached: {count}", number=self.number, count=did)
         if self.condition:
             return message(

@@ -128,7 +128,7 @@ def visit_pass(here: Pass, passes: Passes, on_pass: OnPass) -> None:
     stops = passes.stops_in(here.root, here.grad, here.variables)
     passes.begin(here.root.data)
     if stops or passes.has_breakpoints:
-        on_pass(replace(here, number=passes.begun - 1, stops=stops))
+        on_pass(replace(here, number=passes.count - 1, stops=stops))
     else:
         here.do()
 
@@ -201,7 +201,7 @@ class Program:
         try:
             variables, code = self._run()
             is_first = not self.passes.number and not self.passes.condition
-            if not self.passes.begun and is_first:
+            if not self.passes.count and is_first:
                 backward_pass.set(None)
                 stops = self.passes.number == 0
                 self.passes.wait()
@@ -335,7 +335,7 @@ class Program:
                     return runpy.run_module(self.module, run_name="__main__", alter_sys=True), 0
                 return runpy.run_path(str(self.path), run_name="__main__"), 0
             except SystemExit as end:
-                if self.passes.begun and isinstance(end.code, int | None):
+                if self.passes.count and isinstance(end.code, int | None):
                     return {}, end.code or 0
                 raise ProgramError(
                     message(
@@ -436,7 +436,7 @@ def root_of_program(
             message("{path}: the program exited with {code}", path=program.path, code=code)
         )
     if not found:
-        raise ProgramError(f"{program.path}: {program.passes.unreached()}")
+        raise ProgramError(f"{program.path}: {program.passes.unreached_message()}")
     return found[0].root, found[0].variables
 
 

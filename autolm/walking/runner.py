@@ -125,13 +125,13 @@ class Runner(Stepper):
                 return RunResult("interrupted")
         return RunResult("end" if is_forwards else "start")
 
-    def arrive(self, stops: Iterable[Breakpoint] | None = None) -> tuple[Breakpoint, ...]:
+    def breakpoints_here(self, stops: Iterable[Breakpoint] | None = None) -> tuple[Breakpoint, ...]:
         """Return the breakpoints that stop before the step that is next: where one begins."""
         self._require_open("arrive")
         return self._arrived(self._read_stops("arrive", stops))
 
     def _arrived(self, stops: Iterable[Breakpoint]) -> tuple[Breakpoint, ...]:
-        here = [each for each in stops if each.is_enabled and self.position in each.places.steps]
+        here = [each for each in stops if each.is_enabled and self.position in each.selection.steps]
         step = self.preview() if here else None
         if step is None:
             return ()

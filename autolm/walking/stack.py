@@ -50,7 +50,7 @@ class Stack:
 
     def frames(self) -> list[StackFrame]:
         """Return the frames, innermost first; at the end of the pass, where it was called."""
-        node = self.walk.ahead
+        node = self.walk.next_node
         calls = [StackFrame(frame.function, frame, frame.scope) for frame in self.call]
         if node is None:
             root = self.walk.root

@@ -47,7 +47,7 @@ class Stepper:
             retain_grads = read_bool("Walk", "retain_grads", retain_grads)
         self.breakpoints: dict[int, Breakpoint] = {}
         self.edits: list[Edit] = []
-        self.replaced: set[Node] = set()
+        self.overridden: set[Node] = set()
         begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
         self.root, self.operations, self.gradients = root, begun.operations, begun.gradients
         self.leaves = begun.leaves
@@ -93,7 +93,7 @@ class Stepper:
         return self.position == len(self.operations)
 
     @property
-    def ahead(self) -> Node | None:
+    def next_node(self) -> Node | None:
         """The node whose step is next; None at the end."""
         return None if self.finished else self.operations[self.position]
 
@@ -102,7 +102,7 @@ class Stepper:
 
         What of it is sent already is in it, as it was.
         """
-        node = self.ahead
+        node = self.next_node
         if node is None:
             return None
         if self._computed is None or self._computed.index != self.position:
@@ -131,7 +131,7 @@ class Stepper:
             raise
         return Step(index, node, upstream, tuple(contributions), node.op and node.op.rule)
 
-    def earlier(self, leaf: Node) -> Any:
+    def grad_before_pass(self, leaf: Node) -> Any:
         """Return the gradient that a leaf had before this pass, to which the pass adds."""
         leaf = read_node("earlier", "leaf", leaf)
         return None if leaf.parents else self._earlier.get(leaf)
@@ -161,7 +161,7 @@ class Stepper:
             uses.append(compute_use(each, operand, arrived[each]))
         return tuple(uses)
 
-    def arrived(self, node: Node) -> Any:
+    def gradient_so_far(self, node: Node) -> Any:
         """Return what has arrived at a node so far, also where that was let go; None before."""
         node = read_node("arrived", "node", node)
         first = self.consumers(node)[:1] if self._segments.first_kept else []
@@ -170,18 +170,18 @@ class Stepper:
         index = next(i for i in range(self._segments.first_kept) if self.operations[i] is node)
         return self._segments.gradients_around(index)[node]
 
-    def show_again(self, node: Node) -> None:
+    def restore_grad(self, node: Node) -> None:
         """Let the `.grad` of a node show what has arrived, also where a segment let that go."""
         node = read_node("show_again", "node", node)
         if self._is_open and node.parents and not node.has_grad:
-            arrived = self.arrived(node)
+            arrived = self.gradient_so_far(node)
             node.gradient = None if arrived is None else node.as_gradient(arrived)
 
     def explain(self, node: Node, paths: int = 0) -> Explanation:
         """Explain the gradient that has arrived so far, with its heaviest `paths`."""
         paths = read_int("explain", "paths", paths, low=0)
         told = explain_pass(self, node, self.uses(node), paths=paths)
-        return replace(told, gradient=self.arrived(node))
+        return replace(told, gradient=self.gradient_so_far(node))
 
     # One step, either way
 

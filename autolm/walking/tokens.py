@@ -49,7 +49,7 @@ class Tokens:
         position = range(len(self.texts))[index[axis]]  # from the end as well
         return f"‘{self.texts[position]}’ at {position}"
 
-    def along(self, nodes: Mapping[Any, Node]) -> Tokens:
+    def for_nodes(self, nodes: Mapping[Any, Node]) -> Tokens:
         """Return the same for the nodes that stand for those that are known here."""
         return Tokens(
             self.texts,

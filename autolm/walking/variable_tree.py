@@ -84,7 +84,7 @@ class VariableTree:
 
     def operands(self) -> VariableItem:
         """Describe the operands of the step that is next."""
-        node = self.walk.ahead
+        node = self.walk.next_node
         return _branch("Operands", lambda: self.nodes(() if node is None else node.parents))
 
     def leaves(self) -> VariableItem:
@@ -109,7 +109,7 @@ class VariableTree:
     def node(self, node: Node, name: str = "", expression: str = "") -> VariableItem:
         """Describe a node: what it holds, what has arrived and from whom, how it was made."""
         name = name or self.names(node)
-        known = self.names.known(name)
+        known = self.names.nodes_named(name)
         expression = expression or (name if len(known) == 1 and known[0] is node else "")
         text = f"{show(node.data)}   grad {self._gradient(node)}"
         return VariableItem(
@@ -123,7 +123,7 @@ class VariableTree:
 
     def _gradient(self, node: Node) -> str:
         try:
-            self.walk.show_again(node)
+            self.walk.restore_grad(node)
         except RuntimeError as error:  # a rule that answers otherwise when asked again
             return f"? {error}"
         return show(node.grad if node.has_grad else None)

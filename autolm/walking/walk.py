@@ -1,7 +1,7 @@
 """A backward pass that can be walked both ways: what prompt, editor, page and notebook share.
 
-`moves.py` takes single steps, `segments.py` bounds their memory, `runs.py` takes many steps up to a
-breakpoint, and `Walk` opens and closes the pass and changes numbers in it. Nothing here prints.
+`stepper.py` takes single steps, `segments.py` bounds their memory, and `runner.py` takes many steps
+up to a breakpoint. `Walk` opens and closes the pass and changes numbers in it. Nothing here prints.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ class Walk(Runner):
         position, edge, seed = self.position, self.edge, self.gradients[self.root]
         self.goto(0)
         try:
-            change = edit(self.root, node, data, grad=seed, set_before=self.replaced)
+            change = edit(self.root, node, data, grad=seed, set_before=self.overridden)
             self.edits.append(change)
-            self.replaced -= change.data.keys()
-            self.replaced |= {node} if node.parents else set()
+            self.overridden -= change.data.keys()
+            self.overridden |= {node} if node.parents else set()
         finally:
             self._computed = None
             self.goto(position, edge)
@@ -110,7 +110,7 @@ class Walk(Runner):
         self._is_open = False
         while self.edits:
             self.edits.pop().undo()
-        self.replaced.clear()
+        self.overridden.clear()
         for node in self._nodes():
             node.gradient = self._earlier.get(node)
         self.root.end_walk(self.seed, finished=False)

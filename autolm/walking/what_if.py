@@ -56,7 +56,7 @@ class Edit:
         states: Mapping[Node, tuple[Any, ...]],
     ) -> None:
         self.node, self.data, self.gradients = node, data, gradients
-        self.overruled = overruled
+        self.overwritten = overruled
         self._states = states
 
     def undo(self) -> None:
@@ -90,7 +90,7 @@ class Edit:
                 count=sum(node is not self.node for node in self.data),
             )
         ]
-        for node in self.overruled:
+        for node in self.overwritten:
             before, after = map(total, self.data[node])
             lines += [
                 message(
@@ -151,7 +151,7 @@ def edit(
                 message("edit: {node} is not part of the graph of this root", node=label(node))
             )
     try:
-        data = adapter_of(node.data).like(data)
+        data = adapter_of(node.data).read_replacement(data)
     except ValueError as error:
         raise ValueError(message("edit: data: {error}", error=error)) from None
     moving = {node}
@@ -192,7 +192,7 @@ def read_seed(name: str, root: Node, grad: Any) -> Any:
     if grad is None:
         return None
     try:
-        return adapter_of(root.data).like(grad)
+        return adapter_of(root.data).read_replacement(grad)
     except ValueError as error:
         raise ValueError(message("{name}: grad: {error}", name=name, error=error)) from None
 

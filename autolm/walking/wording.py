@@ -68,7 +68,7 @@ def shape(array: Any) -> str:
 def peek(array: Any) -> str:
     """Write a number, or the first numbers of an array."""
     numbers = adapter_of(array)
-    if not numbers.is_known:
+    if not numbers.has_numbers:
         return NOT_COMPUTED
     first = [_element_text(element) for element in numbers.first(PEEK)]
     return " ".join(first) + (" …" if numbers.size > PEEK else "")
@@ -90,7 +90,7 @@ def show(value: Any) -> str:
         return NOT_COMPUTED
     if isinstance(value, float) or adapter_of(value).shape == ():
         return peek(value)
-    if not adapter_of(value).is_known:
+    if not adapter_of(value).has_numbers:
         return message("{shape} of unknown numbers", shape=shape(value))
     return f"{shape(value)} ‖{number(norm(value))}‖ [{peek(value)}]"
 
@@ -120,7 +120,7 @@ def extent(arrays: Iterable[Any]) -> str:
     if all(isinstance(each, float) for each in arrays):
         ends = arrays
     else:
-        known = (each for each in map(adapter_of, arrays) if each.is_known and each.size)
+        known = (each for each in map(adapter_of, arrays) if each.has_numbers and each.size)
         ends = [end for each in known for end in each.extent()]
     if not ends:
         return NOT_COMPUTED

@@ -52,7 +52,7 @@ def packed(data):
 
 
 def test_archive_holds_every_file_and_the_python_that_runs_programs():
-    files = packed(extension.archive("/a b/python"))
+    files = packed(extension.build_vsix("/a b/python"))
     kept = {f"extension/{path.name}" for path in extension.FOLDER.iterdir()}
     assert {"extension/extension.js", "extension/package.json", "extension/icon.png"} <= kept
     assert files.keys() == kept | {"[Content_Types].xml", "extension.vsixmanifest"}

@@ -4,16 +4,16 @@ import pytest
 
 from autolm import Tensor, scope
 from autolm.debugger import stop_backward
-from autolm.debugger.stop_backward import settings
+from autolm.debugger.stop_backward import latest_settings
 from tests.session import Session, the_neuron
 
 
 @pytest.fixture(autouse=True)
 def what_is_set_at_a_prompt_holds_in_no_other_test():
-    token = settings.set(None)
+    token = latest_settings.set(None)
     stop_backward._passes.wait(0)
     yield
-    settings.reset(token)
+    latest_settings.reset(token)
 
 
 @pytest.fixture

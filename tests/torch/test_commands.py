@@ -157,8 +157,8 @@ def test_prompt_speaks_of_tensors(root):
     node, variables = root
     session = Session(node, variables)
     session.say("s", "s")
-    grad = session.walk.gradients[session.walk.ahead]
-    assert session.walk.ahead.data is not None and session.walk.position == 2
+    grad = session.walk.gradients[session.walk.next_node]
+    assert session.walk.next_node.data is not None and session.walk.position == 2
     assert "hidden = x @ w" in session.say("l")
     assert session.say("p node.grad.shape") == "torch.Size([3, 2])"
     assert session.say("whatis w") == "TorchNode float32 4×2: a leaf"

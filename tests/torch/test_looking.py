@@ -168,7 +168,7 @@ def test_nan_of_the_forward_pass_is_found_with_its_inputs():
     blame = autolm.blame_nonfinite(loss)
     assert (blame.where, blame.index, blame.value) == ("data", (0, 0), float("-inf"))
     assert blame.made_by.op.name == "log" and blame.inputs == (0.0,)
-    assert blame.then.cause == "0 · inf"
+    assert blame.first_nan.cause == "0 · inf"
     assert blame.made_by.location.user.path == __file__
 
 

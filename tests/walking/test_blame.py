@@ -158,16 +158,20 @@ def test_an_infinity_that_became_nan_is_followed_to_where_it_did() -> None:
     with scope("head"):
         product = inverse * [2.0, 0.0]
     blame = blame_nonfinite(product.sum())
-    assert blame is not None and blame.then is not None
+    assert blame is not None and blame.first_nan is not None
     assert (blame.node, blame.value, blame.cause) == (inverse, INF, "")
-    assert (blame.then.node, blame.then.index, blame.then.inputs) == (product, (1,), (INF, 0.0))
-    assert math.isnan(blame.then.value) and blame.then.cause == "0 · inf"
+    assert (blame.first_nan.node, blame.first_nan.index, blame.first_nan.inputs) == (
+        product,
+        (1,),
+        (INF, 0.0),
+    )
+    assert math.isnan(blame.first_nan.value) and blame.first_nan.cause == "0 · inf"
     assert str(blame).endswith("inputs 1, 0 at [1]  →  inf;   then ×   inf · 0 = nan   (head)")
 
 
 def test_an_infinity_that_stayed_one_has_no_then() -> None:
     blame = blame_nonfinite((1 / Value(0.0)) * 2)
-    assert blame is not None and blame.then is None
+    assert blame is not None and blame.first_nan is None
 
 
 @pytest.mark.parametrize(
@@ -185,7 +189,7 @@ def test_an_infinity_that_stayed_one_has_no_then() -> None:
 def test_what_made_nan_is_told_by_its_form(leaf, make, cause) -> None:
     blame = blame_nonfinite(make(leaf(0.0), leaf(1e308) * 10))
     assert blame is not None
-    assert (blame if blame.then is None else blame.then).cause == cause
+    assert (blame if blame.first_nan is None else blame.first_nan).cause == cause
 
 
 def test_a_gradient_of_nothing_times_an_infinite_slope_is_told() -> None:

@@ -111,7 +111,7 @@ def test_what_is_really_not_finite_is_marked_everywhere(mask, spoil):
 @pytest.mark.parametrize("mask", MASKS)
 def test_a_weight_that_is_nan_is_blamed_and_not_the_mask_before_it(mask):
     blame = blame_nonfinite(block(mask, undefined_weight))
-    assert (blame.node.name, blame.then) == ("blocks.1.v", None)
+    assert (blame.node.name, blame.first_nan) == ("blocks.1.v", None)
     assert math.isnan(blame.value)
 
 
@@ -120,7 +120,7 @@ def test_a_row_that_is_masked_whole_is_blamed_on_the_mask():
     masked = ops.masked_fill(scores, mask=np.array([[False, True], [True, True]]), value=-INF)
     blame = blame_nonfinite(ops.exp(masked - masked.max(axis=1, keepdims=True)).sum())
     assert blame.node is masked
-    assert math.isnan(blame.then.value)
+    assert math.isnan(blame.first_nan.value)
 
 
 HARMLESS = {

@@ -26,7 +26,7 @@ def test_names_of_the_step_are_those_of_the_next_in_both_directions(neuron):
     seen = [here.evaluate("node is walk.root, up, len(step.contributions), a is node.parents[0]")]
     walk.step()
     seen.append(
-        here.evaluate("node is walk.ahead, up == node.grad, step.index, b is node.parents[1]")
+        here.evaluate("node is walk.next_node, up == node.grad, step.index, b is node.parents[1]")
     )
     walk.step()
     walk.back()
@@ -55,7 +55,7 @@ def test_what_is_assigned_stays_and_does_not_reach_the_program(neuron):
     here.execute("up = 'mine'")
     walk.step()
     assert here.evaluate("k, up") == (5, "mine")
-    assert here.names.of_program and here.evaluate("step.index") == 1
+    assert here.names.program_names and here.evaluate("step.index") == 1
 
 
 def test_the_source_of_a_node_is_that_node(neuron):
@@ -74,21 +74,21 @@ def test_conditions_ask_of_the_step_that_is_next_and_bad_text_raises_at_once(neu
 
 def test_a_message_holds_values_and_says_what_is_wrong_in_their_place(neuron):
     walk, here = neuron
-    write = here.message("up={up} w={w[1].grad} {nobody} {step.index}")
+    write = here.log_message("up={up} w={w[1].grad} {nobody} {step.index}")
     assert write(walk.preview()) == "up=1.0 w=– NameError: name 'nobody' is not defined 0"
 
 
 def test_what_has_not_arrived_is_told_wherever_it_stands(neuron):
     walk, here = neuron
-    assert here.shown("w[0].grad") == "–"
-    assert here.not_arrived("w[0].grad + w[-1].grad * x.grad") == [
+    assert here.value_text("w[0].grad") == "–"
+    assert here.missing_gradients("w[0].grad + w[-1].grad * x.grad") == [
         "w[0].grad",
         "w[-1].grad",
         "x.grad",
     ]
-    assert here.not_arrived("k + nobody.grad + next(iter(w)).grad") == []
+    assert here.missing_gradients("k + nobody.grad + next(iter(w)).grad") == []
     walk.goto(len(walk.operations))
-    assert here.not_arrived("w[0].grad") == [] and here.shown("w[0].grad") == repr(
+    assert here.missing_gradients("w[0].grad") == [] and here.value_text("w[0].grad") == repr(
         2 * here.evaluate("up * (1 - node.data**2)")
     )
 
@@ -109,15 +109,15 @@ def test_what_a_segment_let_go_is_what_it_is_without_segments(back):
         texts = ["h.grad", "h", "nodes_of[4].grad * 2", "late.grad", "[n.grad for n in nodes_of]"]
         texts += ["max(n.grad for n in (h, late))"]
         for _ in range(back + 1):
-            said.append([here.shown(text) for text in texts])
+            said.append([here.value_text(text) for text in texts])
             said[-1] += [here.condition("h.grad > 0.1")(walk.preview())]
-            said[-1] += [here.message("{nodes_of[3].grad}")(walk.preview())]
-            said[-1] += [here.not_arrived("h.grad + late.grad")]
+            said[-1] += [here.log_message("{nodes_of[3].grad}")(walk.preview())]
+            said[-1] += [here.missing_gradients("h.grad + late.grad")]
             here.execute("kept = [h.grad for _ in (1,)]")
             said[-1] += [here.evaluate("kept")]
             walk.back()
         walk.goto(0)
-        said[-1] += [here.not_arrived("h.grad")]
+        said[-1] += [here.missing_gradients("h.grad")]
         walk.finish()
     assert said[: len(said) // 2] == said[len(said) // 2 :]
     assert "0.0" not in said[0]
@@ -156,7 +156,7 @@ def test_a_name_that_is_no_python_is_a_node_all_the_same():
     W = Tensor([2.0], name="blocks.0.W")
     walk, here = opened((W * 3).sum())
     assert here.evaluate("blocks.0.W") is W
-    assert here.shown("blocks.0.W.grad") == "–"
+    assert here.value_text("blocks.0.W.grad") == "–"
     walk.goto(2)
     assert here.evaluate("blocks.0.W.grad") == 3.0
     assert here.is_expression("blocks.0.W") and not here.is_expression("blocks.1.W")

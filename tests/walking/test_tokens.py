@@ -27,7 +27,7 @@ def test_a_place_is_told_by_its_token(node, index, said):
 
 def test_what_stands_for_a_node_has_its_tokens():
     other = Tensor([[0.0, 0.0], [0.0, 0.0]])
-    along = TOKENS.along({COLUMNS: other, WIDTH: ROWS})
+    along = TOKENS.for_nodes({COLUMNS: other, WIDTH: ROWS})
     assert along.at(other, (0, 1)) == "‘␣’ at 1"
     assert along.at(ROWS, (0, 1)) == ""
 

@@ -99,7 +99,7 @@ def test_the_step_ahead_is_that_of_steps_and_nothing_of_it_is_done(program, leaf
             before = bits(nodes)
             assert repr(walk.preview()) == expected[walk.position]
             assert bits(nodes) == before
-            assert walk.ahead is (None if walk.finished else walk.preview().node)
+            assert walk.next_node is (None if walk.finished else walk.preview().node)
 
 
 @given(programs(), engines, moves, segments)
@@ -120,7 +120,7 @@ def test_gradients_at_a_place_do_not_depend_on_the_way_there(program, leaf, move
             ):
                 assert now == then or (node in gone and now[0] is False)
                 if node.parents and then[0]:
-                    assert np.asarray(walk.arrived(node), float).tobytes() == then[1]
+                    assert np.asarray(walk.gradient_so_far(node), float).tobytes() == then[1]
 
 
 @pytest.mark.parametrize("leaf", [Value, Tensor])
@@ -212,7 +212,7 @@ def test_live_gradients_of_leaves_include_those_of_earlier_passes(leaf):
         assert x.grad == 16.0
         walk.back()
         assert x.grad == 10.0
-        assert walk.earlier(x) == 10.0
+        assert walk.grad_before_pass(x) == 10.0
 
 
 def test_interior_gradients_of_earlier_passes_do_not_show_before_their_step():
@@ -392,7 +392,7 @@ def interrupted_after(lines, move):
 
     def trace(frame, event, _):
         nonlocal left
-        if not frame.f_code.co_filename.endswith(("moves.py", "segments.py", "walk.py")):
+        if not frame.f_code.co_filename.endswith(("stepper.py", "segments.py", "walk.py")):
             return None
         if event == "line":
             left -= 1
@@ -463,13 +463,13 @@ def test_run_stops_before_the_step_in_both_directions(where, stops):
     with Walk(y) as walk:
         stop = walk.break_at(**where)
         assert stop.is_verified == (where != {"name": "nobody"})
-        forwards = [walk.ahead.name] if walk.arrive() else []
+        forwards = [walk.next_node.name] if walk.breakpoints_here() else []
         while walk.run() == ("breakpoint", (stop,)):
-            forwards.append(walk.ahead.name)
+            forwards.append(walk.next_node.name)
         assert walk.finished and walk.run().reason == "end"
         backwards = []
         while walk.run_back() == ("breakpoint", (stop,)):
-            backwards.append(walk.ahead.name)
+            backwards.append(walk.next_node.name)
         assert walk.run_back().reason == "start" and walk.position == 0
         assert (forwards, backwards) == (stops, stops[::-1])
 
@@ -478,12 +478,12 @@ def test_watch_stops_before_a_gradient_changes():
     x, square, _, y = a_graph()
     with Walk(y) as walk:
         walk.break_at(watch=x)
-        assert walk.arrive()
-        assert [walk.run().reason and walk.ahead.name for _ in range(2)] == ["total", "square"]
+        assert walk.breakpoints_here()
+        assert [walk.run().reason and walk.next_node.name for _ in range(2)] == ["total", "square"]
     with Walk(y) as walk:
         walk.break_at(watch=square)
         walk.run()
-        assert walk.ahead.name == "total" and not square.has_grad
+        assert walk.next_node.name == "total" and not square.has_grad
         assert walk.run().reason == "end"
 
 
@@ -502,7 +502,7 @@ def test_nonfinite_stops_before_the_first_infinity():
     with Walk(y) as walk:
         walk.break_at(nonfinite=True)
         walk.run()
-        assert walk.ahead is root and not x.has_grad
+        assert walk.next_node is root and not x.has_grad
 
 
 def test_until_stops_once_and_breakpoints_come_before_it():
@@ -533,7 +533,7 @@ def test_a_line_stops_at_what_it_made_and_once_at_what_it_called(tmp_path):
     with Walk(names["y"]) as walk:
         for line in range(1, 9):
             stop = walk.break_at(line=f"{program}:{line}")
-            steps[line] = sorted(index + 1 for index in stop.places.steps)
+            steps[line] = sorted(index + 1 for index in stop.selection.steps)
             assert stop.is_verified == bool(steps[line])
     assert steps == {1: [], 2: [1, 2, 4, 5], 3: [6], 4: [4], 5: [3], 6: [3], 7: [1], 8: []}
 
@@ -551,7 +551,7 @@ def test_hits_are_counted_along_the_pass_in_both_directions():
         assert walk.run().breakpoints == (stop,) and walk.position == 3
         assert walk.run().reason == "end"
         assert walk.run_back().breakpoints == (stop,) and walk.position == 3
-        assert stop.met == list(range(1, 9))
+        assert stop.hit_steps == list(range(1, 9))
 
 
 @pytest.mark.parametrize(
@@ -643,9 +643,9 @@ def test_condition_narrows_a_breakpoint():
     *_, y = a_graph()
     with Walk(y) as walk:
         walk.break_at(op="mul").condition = lambda step: step.index > 0
-        assert not walk.arrive()
+        assert not walk.breakpoints_here()
         walk.run()
-        assert walk.ahead.name == "square"
+        assert walk.next_node.name == "square"
 
 
 def test_breakpoint_without_a_place_is_refused():
@@ -717,12 +717,12 @@ def test_setting_the_leaves_overrules_whatever_was_set_before(program, leaf, dat
     with Walk(root) as walk:
         for node in data.draw(st.lists(st.sampled_from(results), max_size=4)):
             walk.set(node, data.draw(st.floats(-1, 1)))
-        assert walk.replaced <= set(results)
+        assert walk.overridden <= set(results)
         for each, number in zip(leaves, program.numbers, strict=True):
             if any(each is node for node in nodes):
                 change = walk.set(each, number)
-                assert set(change.overruled) <= set(change.data)
-        assert not walk.replaced
+                assert set(change.overwritten) <= set(change.data)
+        assert not walk.overridden
         walk.run()
     other_leaves, other = program.run(leaf)
     other.backward()
@@ -751,14 +751,14 @@ def test_a_change_tells_which_results_it_overrules_and_only_once():
     square = x * x
     root = square + 1
     with Walk(root) as walk:
-        assert not walk.set(square, 1.0).overruled
-        assert walk.replaced == {square}
-        assert not walk.set(square, 2.0).overruled  # it still is what it was set to
+        assert not walk.set(square, 1.0).overwritten
+        assert walk.overridden == {square}
+        assert not walk.set(square, 2.0).overwritten  # it still is what it was set to
         change = walk.set(x, 5.0)
-        assert list(change.overruled) == [square]
+        assert list(change.overwritten) == [square]
         assert str(change).endswith("\n  square too, which was set to 2: now it is 25")
-        assert not walk.replaced
-        assert not walk.set(x, 6.0).overruled
+        assert not walk.overridden
+        assert not walk.set(x, 6.0).overwritten
 
 
 @pytest.mark.parametrize("left_at", [1, 2])

@@ -18,15 +18,22 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from autolm.debugger.dap.capabilities import CAPABILITIES
-from autolm.debugger.dap.launched import SECRET
-from autolm.debugger.dap.messages import CHUNK, Channel, Message, Refused, command_of, told
+from autolm.debugger.dap.launched_program import SECRET
+from autolm.debugger.dap.messages import (
+    CHUNK,
+    Channel,
+    JsonObject,
+    RequestError,
+    command_of,
+    read_argument,
+)
 from autolm.debugger.dap.port import VARIABLE, first_admitted, listen, wait_for_editor
-from autolm.debugger.prompt import one_line
+from autolm.debugger.prompt import error_line
 from autolm.outside.language import say
 from autolm.outside.message import message
 
 PATIENCE = 2  # seconds that a program has to end when it is told to
-KEPT = (  # what a program that is started again is told again
+REPLAYED_COMMANDS = (  # what a program that is started again is told again
     "setBreakpoints",
     "setFunctionBreakpoints",
     "setDataBreakpoints",
@@ -46,14 +53,14 @@ class Adapter:
         The arguments of its `initialize`, if that was answered already.
     """
 
-    def __init__(self, channel: Channel, client: Message | None = None) -> None:
+    def __init__(self, channel: Channel, client: JsonObject | None = None) -> None:
         self.channel = channel
-        self._client, self._launch = client or Message(), Message()
-        self._kept: dict[tuple[str, str], Message] = {}
-        self._program: Running | None = None
+        self._client, self._launch = client or JsonObject(), JsonObject()
+        self._replayed: dict[tuple[str, str], JsonObject] = {}
+        self._program: ProgramProcess | None = None
         self._is_over = False
 
-    def serve(self, request: Message | None = None) -> None:
+    def serve(self, request: JsonObject | None = None) -> None:
         """Answer until the editor disconnects, or its stream ends.
 
         Parameters
@@ -76,33 +83,33 @@ class Adapter:
         if self.channel.fault:
             raise ValueError(message("dap: {fault}", fault=self.channel.fault))
 
-    def _handle(self, request: Message) -> None:
+    def _handle(self, request: JsonObject) -> None:
         try:
             command, arguments = command_of(request)
             handle = getattr(self, f"on_{command}", self._forward)
             handle(request, arguments)
         except Exception as error:
-            self.channel.refuse(request, one_line(error))
+            self.channel.refuse(request, error_line(error))
 
-    def on_initialize(self, request: Message, arguments: Message) -> None:
+    def on_initialize(self, request: JsonObject, arguments: JsonObject) -> None:
         """Say what there is."""
         self._client = arguments
         self.channel.answer(request, CAPABILITIES)
 
-    def on_launch(self, request: Message, arguments: Message) -> None:
+    def on_launch(self, request: JsonObject, arguments: JsonObject) -> None:
         """Start the program; it waits until the editor has told its breakpoints."""
         self._refuse_second()
         self._launch = arguments
         self._start(request)
 
-    def on_attach(self, request: Message, arguments: Message) -> None:
+    def on_attach(self, request: JsonObject, arguments: JsonObject) -> None:
         """Connect to a program that waits at a port."""
         self._refuse_second()
-        port = told(arguments, "port", int)
+        port = read_argument(arguments, "port", int)
         try:
             connection = socket.create_connection(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
-            raise Refused(
+            raise RequestError(
                 message(
                     "attach: no program is waiting on port {port} ({error}); start it with "
                     "AUTOLM_DAP={port}",
@@ -110,21 +117,25 @@ class Adapter:
                     error=error,
                 )
             ) from None
-        self._program = Running(self.channel, None, Channel.over(connection))
+        self._program = ProgramProcess(self.channel, None, Channel.over_socket(connection))
         self._begin(request)
 
-    def on_restart(self, request: Message, arguments: Message) -> None:
+    def on_restart(self, request: JsonObject, arguments: JsonObject) -> None:
         """Start the program anew, with the breakpoints that it had."""
         if not self._launch:
-            raise Refused(message("restart: only a program started by launch can be restarted"))
-        self._launch = {**self._launch, **told(arguments, "arguments", dict, {})}
+            raise RequestError(
+                message("restart: only a program started by launch can be restarted")
+            )
+        self._launch = {**self._launch, **read_argument(arguments, "arguments", dict, {})}
         self._stop()
         self._start(None)
         self.channel.answer(request)
-        for kept in sorted(self._kept.values(), key=lambda each: KEPT.index(each["command"])):
+        for kept in sorted(
+            self._replayed.values(), key=lambda each: REPLAYED_COMMANDS.index(each["command"])
+        ):
             self._to_program({**kept, "seq": -1})
 
-    def on_terminate(self, request: Message, arguments: Message) -> None:
+    def on_terminate(self, request: JsonObject, arguments: JsonObject) -> None:
         """End the program."""
         program = self._program
         if program is None or program.process is None:
@@ -135,62 +146,66 @@ class Adapter:
         killer.daemon = True
         killer.start()
 
-    def on_disconnect(self, request: Message, arguments: Message) -> None:
+    def on_disconnect(self, request: JsonObject, arguments: JsonObject) -> None:
         """Leave: a program that was launched is ended, one that was attached to goes on."""
         program = self._program
         is_launched = program is not None and program.process is not None
-        ends = told(arguments, "terminateDebuggee", bool, is_launched)
+        ends = read_argument(arguments, "terminateDebuggee", bool, is_launched)
         if program is not None and not (is_launched and ends):
             self._to_program({**request, "seq": -1, "arguments": {"terminateDebuggee": ends}})
-            program.is_left = True
+            program.is_detached = True
         self.channel.answer(request)
         self._is_over = True
 
     def _refuse_second(self) -> None:
         if self._program is not None:
-            raise Refused(message("a session debugs one program, and one is already running"))
+            raise RequestError(message("a session debugs one program, and one is already running"))
 
-    def _forward(self, request: Message, arguments: Message) -> None:
+    def _forward(self, request: JsonObject, arguments: JsonObject) -> None:
         if self._program is None:
-            raise Refused(message("{command}: no program is running", command=request["command"]))
-        if request["command"] in KEPT:
+            raise RequestError(
+                message("{command}: no program is running", command=request["command"])
+            )
+        if request["command"] in REPLAYED_COMMANDS:
             source = arguments.get("source")
             path = source.get("path") if isinstance(source, dict) else ""
-            self._kept[request["command"], str(path)] = request
+            self._replayed[request["command"], str(path)] = request
         if self._program.channel is None:
-            self.channel.answer(request, _without_debugging(request["command"], arguments))
+            self.channel.answer(request, _answer_without_debugging(request["command"], arguments))
         else:
             self._program.ask(request)
 
-    def _to_program(self, request: Message) -> None:
+    def _to_program(self, request: JsonObject) -> None:
         if self._program is not None and self._program.channel is not None:
             self._program.channel.send(request)
 
-    def _start(self, request: Message | None) -> None:
+    def _start(self, request: JsonObject | None) -> None:
         options = self._launch
-        folder = Path(told(options, "cwd", str, "") or os.getcwd())
-        program = folder / told(options, "program", str)
+        folder = Path(read_argument(options, "cwd", str, "") or os.getcwd())
+        program = folder / read_argument(options, "program", str)
         if not program.is_file():
-            raise Refused(message("launch: program {program} does not exist", program=program))
+            raise RequestError(message("launch: program {program} does not exist", program=program))
         python = options.get("python") or sys.executable
         command = [python] if isinstance(python, str) else python
-        environment = _environment(told(options, "env", dict, {}))
-        args = list(map(str, told(options, "args", list, [])))
-        is_plain = told(options, "noDebug", bool, False)
+        environment = _environment(read_argument(options, "env", dict, {}))
+        args = list(map(str, read_argument(options, "args", list, [])))
+        is_plain = read_argument(options, "noDebug", bool, False)
         try:
             if is_plain:
-                process, channel = _started([*command, str(program), *args], folder, environment)
+                process, channel = _start_process(
+                    [*command, str(program), *args], folder, environment
+                )
             else:
-                process, channel = _connected(command, folder, environment)
+                process, channel = _start_connected(command, folder, environment)
         except (OSError, TypeError) as error:
-            raise Refused(
+            raise RequestError(
                 message("launch: {python}: {error}", python=python, error=error)
             ) from None
         self._launch = {**options, "program": str(program)}
-        self._program = Running(self.channel, process, channel)
+        self._program = ProgramProcess(self.channel, process, channel)
         self._begin(request)
 
-    def _begin(self, request: Message | None) -> None:
+    def _begin(self, request: JsonObject | None) -> None:
         """Let the program's process learn of the editor, and its messages pass."""
         program = self._program
         assert program is not None
@@ -203,7 +218,7 @@ class Adapter:
         hello = {"type": "request", "command": "initialize", "arguments": self._client}
         self._to_program({**hello, "seq": -1})
         if request is None:
-            program.is_anew = True
+            program.is_restart = True
             request = {"type": "request", "command": "launch", "arguments": self._launch}
             self._to_program({**request, "seq": -1})
         else:
@@ -214,10 +229,10 @@ class Adapter:
         program, self._program = self._program, None
         if program is None:
             return
-        if program.is_left and program.process is not None:
+        if program.is_detached and program.process is not None:
             program.join()  # what it prints is read until then, or it would fail
             return
-        program.is_left = True
+        program.is_detached = True
         if program.process is not None:
             program.process.terminate()
             try:
@@ -225,11 +240,11 @@ class Adapter:
             except subprocess.TimeoutExpired:
                 program.process.kill()
         elif program.channel is not None:
-            program.channel.hang_up()
+            program.channel.shut_down()
         program.join()
 
 
-class Running:
+class ProgramProcess:
     """A program that runs: its process, if it was started here, and the way to its session.
 
     Attributes
@@ -244,8 +259,8 @@ class Running:
         self, editor: Channel, process: subprocess.Popen[bytes] | None, channel: Channel | None
     ) -> None:
         self.editor, self.process, self.channel = editor, process, channel
-        self.is_left = self.is_anew = False
-        self._unanswered: list[Message] = []
+        self.is_detached = self.is_restart = False
+        self._unanswered: list[JsonObject] = []
         self._has_ended = False
         self._lock = threading.Lock()  # of these two
         self._pumps: list[threading.Thread] = []
@@ -263,7 +278,7 @@ class Running:
                 pump.start()
         self._relaying.start()
 
-    def ask(self, request: Message) -> None:
+    def ask(self, request: JsonObject) -> None:
         """Pass a request of the editor on; once the program has ended, refuse it."""
         with self._lock:
             if self._has_ended or self.channel is None:
@@ -280,7 +295,7 @@ class Running:
         with pipe:
             while data := pipe.read1(CHUNK):
                 text = decoder.decode(data)
-                if text and not self.is_left:
+                if text and not self.is_detached:
                     self.editor.event("output", category=category, output=text)
 
     def _relay(self) -> None:
@@ -289,9 +304,9 @@ class Running:
             if message.get("type") == "response":
                 self._note_answer(message.get("request_seq"))
             is_mine = message.get("request_seq") == -1
-            is_repeated = self.is_anew and message.get("event") == "initialized"
+            is_repeated = self.is_restart and message.get("event") == "initialized"
             is_terminated |= message.get("event") == "terminated"
-            if not (is_mine or is_repeated or self.is_left):
+            if not (is_mine or is_repeated or self.is_detached):
                 self.editor.send({key: message[key] for key in message.keys() - {"seq"}})
         self._refuse_unanswered()
         if self.channel is not None:
@@ -299,7 +314,7 @@ class Running:
         code = None if self.process is None else self.process.wait()
         for pump in self._pumps:
             pump.join(PATIENCE)  # a child of the program may hold the pipe
-        if not self.is_left:
+        if not self.is_detached:
             if code is not None:
                 self.editor.event("exited", exitCode=code)
             if not is_terminated:
@@ -317,14 +332,14 @@ class Running:
             self._has_ended = True
             unanswered, self._unanswered = self._unanswered, []
         for request in unanswered:
-            self.editor.refuse(request, one_line(_refused_after_end(request)))
+            self.editor.refuse(request, error_line(_refused_after_end(request)))
 
 
-def _refused_after_end(request: Message) -> Refused:
-    return Refused(message("{command}: the program has ended", command=request["command"]))
+def _refused_after_end(request: JsonObject) -> RequestError:
+    return RequestError(message("{command}: the program has ended", command=request["command"]))
 
 
-def _environment(told: Message) -> dict[str, str]:
+def _environment(told: JsonObject) -> dict[str, str]:
     """Return the environment of a program; what would debug it in another way is not in it."""
     ours = {
         name: value
@@ -339,7 +354,7 @@ def _environment(told: Message) -> dict[str, str]:
     return ours
 
 
-def _started(
+def _start_process(
     command: list[str], folder: Path, environment: dict[str, str]
 ) -> tuple[subprocess.Popen[bytes], None]:
     process = subprocess.Popen(
@@ -353,7 +368,7 @@ def _started(
     return process, None
 
 
-def _connected(
+def _start_connected(
     command: list[str], folder: Path, environment: dict[str, str]
 ) -> tuple[subprocess.Popen[bytes], Channel]:
     """Start the process of a program to be debugged, and wait until it has connected itself."""
@@ -361,8 +376,8 @@ def _connected(
     with listen(0) as server:
         port = str(server.getsockname()[1])
         # -P: what is imported is not looked for in the current folder.
-        command = [*command, "-P", "-m", "autolm.debugger.dap.launched", port]
-        process, _ = _started(command, folder, {**environment, SECRET: secret})
+        command = [*command, "-P", "-m", "autolm.debugger.dap.launched_program", port]
+        process, _ = _start_process(command, folder, {**environment, SECRET: secret})
 
         def refuse_if_ended() -> None:
             if process.poll() is not None:
@@ -373,7 +388,7 @@ def _connected(
                     if lines
                     else message("it ended with exit code {code}", code=process.returncode)
                 )
-                raise Refused(
+                raise RequestError(
                     message("launch: {command}: {reason}", command=command[0], reason=said)
                 )
 
@@ -383,17 +398,17 @@ def _connected(
         return process, first_admitted(server, admit, refuse_if_ended)
 
 
-def _without_debugging(command: str, arguments: Message) -> Message:
+def _answer_without_debugging(command: str, arguments: JsonObject) -> JsonObject:
     """Answer for a program that is not debugged."""
     if command.startswith("set"):
-        given = told(arguments, "breakpoints", list, [])
+        given = read_argument(arguments, "breakpoints", list, [])
         why = say(message("the program runs without debugging"))
         return {"breakpoints": [{"verified": False, "message": why} for _ in given]}
     if command == "threads":
         return {"threads": [{"id": 1, "name": "the program"}]}
     if command == "configurationDone":
         return {}
-    raise Refused(
+    raise RequestError(
         message(
             "{command}: not available while the program runs without debugging", command=command
         )
@@ -413,4 +428,4 @@ def serve_at(port: int) -> None:
     try:
         Adapter(editor.channel, editor.client).serve(editor.request)
     finally:
-        editor.channel.part(PATIENCE)
+        editor.channel.close_after_peer(PATIENCE)

@@ -1,6 +1,6 @@
 """What the adapter can do, as it tells an editor."""
 
-from autolm.debugger.dap.stops import NON_FINITE
+from autolm.debugger.dap.editor_breakpoints import NON_FINITE
 
 CAPABILITIES = {
     **dict.fromkeys(

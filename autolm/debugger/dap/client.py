@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from autolm.debugger.dap.messages import Message, told
+from autolm.debugger.dap.messages import JsonObject, read_argument
 from autolm.engine.location import Frame
 
 
@@ -22,23 +22,23 @@ class Client:
         Those of its request `initialize`.
     """
 
-    def __init__(self, arguments: Message) -> None:
-        self.first_line = 1 if told(arguments, "linesStartAt1", bool, True) else 0
-        self.first_column = 1 if told(arguments, "columnsStartAt1", bool, True) else 0
-        self.writes_uris = told(arguments, "pathFormat", str, "path") == "uri"
-        self.pages = told(arguments, "supportsVariablePaging", bool, False)
-        self.knows_invalidated = told(arguments, "supportsInvalidatedEvent", bool, False)
+    def __init__(self, arguments: JsonObject) -> None:
+        self.first_line = 1 if read_argument(arguments, "linesStartAt1", bool, True) else 0
+        self.first_column = 1 if read_argument(arguments, "columnsStartAt1", bool, True) else 0
+        self.writes_uris = read_argument(arguments, "pathFormat", str, "path") == "uri"
+        self.pages = read_argument(arguments, "supportsVariablePaging", bool, False)
+        self.knows_invalidated = read_argument(arguments, "supportsInvalidatedEvent", bool, False)
 
     def path(self, written: str) -> str:
         """Return a path that the editor has written."""
         return url2pathname(urlsplit(written).path) if self.writes_uris else written
 
-    def source(self, path: str) -> Message:
+    def source(self, path: str) -> JsonObject:
         """Return the source in a path."""
         written = Path(path).as_uri() if self.writes_uris and os.path.isabs(path) else path
         return {"name": os.path.basename(path), "path": written}
 
-    def place(self, frame: Frame | None) -> Message:
+    def place(self, frame: Frame | None) -> JsonObject:
         """Return where a call stands, as part of a stack frame; without its file, nowhere."""
         if frame is None or not os.path.isfile(frame.path):
             return {"line": 0, "column": 0, "presentationHint": "label"}

@@ -21,19 +21,19 @@ from autolm.outside.language import say
 from autolm.outside.message import message
 from autolm.outside.terminal import words_of
 
-Message = dict[str, Any]
+JsonObject = dict[str, Any]
 HEADER = re.compile(rb"Content-Length: *(\d{1,9})\r\n\r\n", re.IGNORECASE)  # the only one there is
 HEADER_NAME = b"content-length:"
-LONGEST_HEADER = 64  # bytes
-LONGEST_MESSAGE = 1 << 28  # bytes
+MAX_HEADER_SIZE = 64  # bytes
+MAX_MESSAGE_SIZE = 1 << 28  # bytes
 CHUNK = 65536  # bytes
 
 
-class Refused(ValueError):
+class RequestError(ValueError):
     """A request that cannot be done; the message is one line for the user."""
 
 
-class Malformed(ValueError):
+class MalformedMessage(ValueError):
     """Bytes on a stream are not a message; the message of the error is one line."""
 
 
@@ -62,7 +62,7 @@ class Channel:
         self.fault = ""
 
     @classmethod
-    def over(cls, connection: socket.socket) -> Channel:
+    def over_socket(cls, connection: socket.socket) -> Channel:
         """Return the channel over a connection."""
         if connection.family == socket.AF_INET:  # what is short is not to wait for more
             with suppress(OSError):  # it was closed
@@ -73,10 +73,10 @@ class Channel:
         """Read a line, and return whether it is this secret word."""
         line = b""
         with suppress(OSError, ValueError):  # it was closed
-            line = self._reader.readline(LONGEST_HEADER * 2)
+            line = self._reader.readline(MAX_HEADER_SIZE * 2)
         return hmac.compare_digest(line, word.encode() + b"\n")
 
-    def receive(self, longest: int = LONGEST_MESSAGE) -> Message | None:
+    def receive(self, longest: int = MAX_MESSAGE_SIZE) -> JsonObject | None:
         """Wait for the next message.
 
         Parameters
@@ -91,18 +91,18 @@ class Channel:
         """
         try:
             return self._receive(longest)
-        except Malformed as error:
+        except MalformedMessage as error:
             self.fault = words_of(error)
         except (OSError, ValueError):  # it was closed
             pass
         return None
 
-    def _receive(self, longest: int) -> Message | None:
+    def _receive(self, longest: int) -> JsonObject | None:
         length = self._receive_header()
         if length is None:
             return None
         if length > longest:
-            raise Malformed(
+            raise MalformedMessage(
                 message(
                     "a message of {length} bytes exceeds the limit of {longest}",
                     length=length,
@@ -121,15 +121,15 @@ class Channel:
                 return None
             header += byte
             is_header = HEADER_NAME.startswith(header[: len(HEADER_NAME)].lower())
-            if not is_header or len(header) > LONGEST_HEADER:
-                raise Malformed(
+            if not is_header or len(header) > MAX_HEADER_SIZE:
+                raise MalformedMessage(
                     message(
                         "a message must begin with Content-Length, got {header!r}", header=header
                     )
                 )
         found = HEADER.fullmatch(header)
         if found is None:
-            raise Malformed(
+            raise MalformedMessage(
                 message(
                     "the header must be Content-Length and a number of bytes, got {header!r}",
                     header=header,
@@ -145,13 +145,13 @@ class Channel:
             self._writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
             self._writer.flush()
 
-    def hang_up(self) -> None:
+    def shut_down(self) -> None:
         """Let whoever reads at either end come to the end."""
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
 
-    def part(self, patience: float) -> None:
+    def close_after_peer(self, patience: float) -> None:
         """Close after the other end has: closing on what it still sends would lose our last.
 
         After `patience` seconds it is closed in any case.
@@ -177,11 +177,11 @@ class Channel:
         """Send an event."""
         self.send({"type": "event", "event": name, "body": body})
 
-    def answer(self, request: Message, body: Mapping[str, Any] | None = None) -> None:
+    def answer(self, request: JsonObject, body: Mapping[str, Any] | None = None) -> None:
         """Say that a request was done."""
         self.send({**_response(request), "success": True, "body": body or {}})
 
-    def refuse(self, request: Message, why: str) -> None:
+    def refuse(self, request: JsonObject, why: str) -> None:
         """Say why a request was not; a dialog shows it only where the user has to act."""
         why = say(why)
         needs_user = request.get("command") in ("launch", "attach", "restart")
@@ -191,17 +191,17 @@ class Channel:
         )
 
 
-def _parsed(body: bytes) -> Message:
+def _parsed(body: bytes) -> JsonObject:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
-        raise Malformed(message("the message is not JSON")) from None
+        raise MalformedMessage(message("the message is not JSON")) from None
     if not isinstance(parsed, dict):
-        raise Malformed(message("the message is not a JSON object"))
+        raise MalformedMessage(message("the message is not a JSON object"))
     return parsed
 
 
-def _response(request: Message) -> Message:
+def _response(request: JsonObject) -> JsonObject:
     number = request.get("seq")
     return {
         "type": "response",
@@ -210,18 +210,18 @@ def _response(request: Message) -> Message:
     }
 
 
-def command_of(request: Message) -> tuple[str, Message]:
+def command_of(request: JsonObject) -> tuple[str, JsonObject]:
     """Return what a request asks for, and its arguments."""
     command, arguments = request.get("command"), request.get("arguments")
     arguments = {} if arguments is None else arguments
     if request.get("type") != "request" or not isinstance(command, str):
-        raise Refused(message("the message is not a request with a command"))
+        raise RequestError(message("the message is not a request with a command"))
     if not isinstance(arguments, dict):
-        raise Refused(message("{command}: arguments must be an object", command=command))
+        raise RequestError(message("{command}: arguments must be an object", command=command))
     return command, arguments
 
 
-KINDS = {
+KIND_NAMES = {
     str: message("a string"),
     int: message("an integer"),
     list: message("a list"),
@@ -230,11 +230,11 @@ KINDS = {
 }
 
 
-def told(arguments: Message, name: str, kind: type[Any], default: Any = ...) -> Any:
+def read_argument(arguments: JsonObject, name: str, kind: type[Any], default: Any = ...) -> Any:
     """Return an argument, if it is of this kind; left out or null, the default, if there is one."""
     value = arguments.get(name)
     if value is None and default is not ...:
         return default
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise Refused(must_be(name, KINDS[kind], value))
+        raise RequestError(must_be(name, KIND_NAMES[kind], value))
     return value

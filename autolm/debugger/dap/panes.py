@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autolm.debugger.dap.client import Client
-from autolm.debugger.dap.messages import Message, Refused, told
+from autolm.debugger.dap.messages import JsonObject, RequestError, read_argument
 from autolm.engine.graph import Node
 from autolm.outside.message import message
 from autolm.outside.terminal import LONGEST, printable
@@ -20,11 +20,11 @@ from autolm.walking.variable_tree import VariableItem, VariableTree
 from autolm.walking.walk import Walk
 from autolm.walking.wording import NOT_COMPUTED, show
 
-MOST = 1000  # children that are sent at once to an editor that asks for no page
+MAX_CHILDREN = 1000  # children that are sent at once to an editor that asks for no page
 
 
 @dataclass
-class Opened:
+class OpenBranch:
     """A branch that the editor may open, and the lines of it that it has seen."""
 
     branch: VariableItem
@@ -52,12 +52,12 @@ class Panes:
         variables: Mapping[str, Any],
     ) -> None:
         self.client, self.walk, self.namespace = client, walk, namespace
-        self.stack, self.describing, self.variables = stack, describing, variables
-        self._opened: dict[int, Opened] = {}
+        self.stack, self.tree, self.variables = stack, describing, variables
+        self._opened: dict[int, OpenBranch] = {}
         self._frames: list[StackFrame] = []
         self._first_frame = self._last_branch = 1
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew, at another stop."""
         self._opened.clear()
         self._first_frame += len(self._frames)
@@ -65,7 +65,7 @@ class Panes:
 
     # The calls
 
-    def frames(self, start: int, levels: int) -> Message:
+    def frames(self, start: int, levels: int) -> JsonObject:
         """Return the stack, innermost first, or of it the `levels` calls from `start`."""
         shown = [
             {
@@ -83,14 +83,14 @@ class Panes:
         """Return the call of a number."""
         index = number - self._first_frame
         if not 0 <= index < len(self._frames):
-            raise Refused(message("frame {number} does not exist at this stop", number=number))
+            raise RequestError(message("frame {number} does not exist at this stop", number=number))
         return self._frames[index]
 
     # What is in them
 
-    def scopes(self) -> list[Message]:
+    def scopes(self) -> list[JsonObject]:
         """Return what can be opened: Step, Operands, Leaves, Program."""
-        describing = self.describing
+        describing = self.tree
         shown = (
             describing.step(),
             describing.operands(),
@@ -106,27 +106,33 @@ class Panes:
             for each in shown
         ]
 
-    def variables_of(self, arguments: Message) -> list[Message]:
+    def variables_of(self, arguments: JsonObject) -> list[JsonObject]:
         """Return what is inside a branch, or a page of it."""
-        opened = self._branch(told(arguments, "variablesReference", int))
-        kind, branch = told(arguments, "filter", str, ""), opened.branch
+        opened = self._branch(read_argument(arguments, "variablesReference", int))
+        kind, branch = read_argument(arguments, "filter", str, ""), opened.branch
         if kind and (kind == "indexed") != bool(branch.size):
             return []
-        start, count = told(arguments, "start", int, 0), told(arguments, "count", int, 0)
-        children = branch.children(max(0, start), count if count > 0 else MOST + 1)
-        if count <= 0 and len(children) > MOST:
+        start, count = (
+            read_argument(arguments, "start", int, 0),
+            read_argument(arguments, "count", int, 0),
+        )
+        children = branch.children(max(0, start), count if count > 0 else MAX_CHILDREN + 1)
+        if count <= 0 and len(children) > MAX_CHILDREN:
             left = f", of {branch.size}" if branch.size else ""
-            children[MOST:] = [
+            children[MAX_CHILDREN:] = [
                 VariableItem(
-                    "…", message("only the first {count} are shown{rest}", count=MOST, rest=left)
+                    "…",
+                    message(
+                        "only the first {count} are shown{rest}", count=MAX_CHILDREN, rest=left
+                    ),
                 )
             ]
         opened.seen.update((_line(child.name), child) for child in children)
         return [self.variable(child) for child in children]
 
-    def variable(self, shown: VariableItem) -> Message:
+    def variable(self, shown: VariableItem) -> JsonObject:
         """Return a line of the tree as the editor reads it."""
-        found: Message = {
+        found: JsonObject = {
             "name": _line(shown.name),
             "value": _line(shown.text),
             "type": shown.kind,
@@ -140,36 +146,38 @@ class Panes:
             found["presentationHint"] = {"attributes": ["readOnly"]}
         return found
 
-    def value(self, text: str) -> Message:
+    def value(self, text: str) -> JsonObject:
         """Return what an expression evaluates to."""
         text = text.strip()
-        if text in self.namespace.not_arrived(text):
+        if text in self.namespace.missing_gradients(text):
             shown = VariableItem(text, f"{NOT_COMPUTED}   nothing has arrived yet")
         else:
-            shown = self.describing.value(text, self.namespace.evaluate(text), text)
+            shown = self.tree.value(text, self.namespace.evaluate(text), text)
         found = self._result(shown)
         return {"result": found.pop("value"), **found}
 
-    def copied(self, text: str) -> str:
+    def clipboard_text(self, text: str) -> str:
         """Return what an expression evaluates to as Python that can be pasted."""
-        if text.strip() in self.namespace.not_arrived(text):
+        if text.strip() in self.namespace.missing_gradients(text):
             return NOT_COMPUTED
         value = self.namespace.evaluate(text)
         return repr(value.data if isinstance(value, Node) else value)
 
-    def _result(self, shown: VariableItem) -> Message:
+    def _result(self, shown: VariableItem) -> JsonObject:
         """Return a value as the body of a response, which has no name."""
         found = self.variable(shown)
         return {key: found[key] for key in found.keys() - {"name", "evaluateName"}}
 
     def _number(self, branch: VariableItem) -> int:
         self._last_branch += 1
-        self._opened[self._last_branch] = Opened(branch)
+        self._opened[self._last_branch] = OpenBranch(branch)
         return self._last_branch
 
-    def _branch(self, number: int) -> Opened:
+    def _branch(self, number: int) -> OpenBranch:
         if number not in self._opened:
-            raise Refused(message("this variable belongs to an earlier stop and no longer exists"))
+            raise RequestError(
+                message("this variable belongs to an earlier stop and no longer exists")
+            )
         return self._opened[number]
 
     # What if
@@ -180,7 +188,7 @@ class Panes:
         if name not in opened.seen:
             opened.seen.update((_line(each.name), each) for each in opened.branch.children())
         if name not in opened.seen:
-            raise Refused(message("no variable {name} here", name=name))
+            raise RequestError(message("no variable {name} here", name=name))
         return opened.seen[name]
 
     def node_of(self, number: int, name: str) -> Node:
@@ -188,39 +196,41 @@ class Panes:
         child, branch = self.child(number, name), self._branch(number).branch
         node = branch.node if name in ("data", "grad") else child.node
         if node is None:
-            raise Refused(message("{name} is not a number of the graph", name=name))
+            raise RequestError(message("{name} is not a number of the graph", name=name))
         return node
 
-    def named(self, text: str) -> tuple[Node, tuple[Any, ...]]:
+    def find_settable(self, text: str) -> tuple[Node, tuple[Any, ...]]:
         """Read an expression that names a node's data, or a part of it: `w`, `W.data[0, 1]`."""
         tree = parsed_expression(text.strip())
-        known = self.namespace.names.known(text.strip())
+        known = self.namespace.names.nodes_named(text.strip())
         if len(known) == 1:
             return known[0], ()
         if isinstance(tree, ast.Attribute) and tree.attr == "data":
-            return self.named(ast.unparse(tree.value))
+            return self.find_settable(ast.unparse(tree.value))
         if isinstance(tree, ast.Subscript):
             owner = ast.unparse(tree.value)
             if owner.endswith(".data") or isinstance(self.namespace.evaluate(owner), Node):
-                node, outer = self.named(owner)
+                node, outer = self.find_settable(owner)
                 index = self.namespace.evaluate(ast.unparse(tree.slice))
                 return node, (*outer, *(index if isinstance(index, tuple) else (index,)))
         value = self.namespace.evaluate(text)
         if isinstance(value, Node):
             return value, ()
-        raise Refused(message("{text} is not a number of the graph and cannot be set", text=text))
+        raise RequestError(
+            message("{text} is not a number of the graph and cannot be set", text=text)
+        )
 
-    def set(self, node: Node, place: tuple[Any, ...], text: str) -> Message:
+    def set(self, node: Node, place: tuple[Any, ...], text: str) -> JsonObject:
         """Let a node's data, or a part of it, be what a text evaluates to; compute all anew.
 
         The text may be the one that was shown, with another number in it: `−3   grad –`.
         """
         data = self.namespace.evaluate(text.partition("   grad ")[0].replace("−", "-"))
         if place:
-            data = adapter_of(node.data).changed(place, data)
+            data = adapter_of(node.data).with_entry(place, data)
         self.walk.set(node, data)
         held = node.data[place] if place else node.data
-        return {**self._result(self.describing.value("", held)), "value": show(held)}
+        return {**self._result(self.tree.value("", held)), "value": show(held)}
 
 
 def _line(text: str) -> str:

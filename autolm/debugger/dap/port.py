@@ -19,17 +19,17 @@ from typing import NamedTuple, TypeVar
 
 from autolm.debugger.dap.capabilities import CAPABILITIES
 from autolm.debugger.dap.client import Client
-from autolm.debugger.dap.messages import Channel, Message, Refused, command_of
-from autolm.debugger.prompt import one_line
+from autolm.debugger.dap.messages import Channel, JsonObject, RequestError, command_of
+from autolm.debugger.prompt import error_line
 from autolm.outside.message import message
 from autolm.outside.terminal import print_safely
 
 VARIABLE = "AUTOLM_DAP_TOKEN"  # a token that the user chooses, for an editor's configuration
 SHORTEST_TOKEN = 16  # characters
-LONGEST_REQUEST = 1 << 20  # bytes of a message from a client that has not shown the token
-MOST_WAITING = 64  # clients that have not shown it; the oldest makes room for the next
+MAX_REQUEST_SIZE = 1 << 20  # bytes of a message from a client that has not shown the token
+MAX_WAITING = 64  # clients that have not shown it; the oldest makes room for the next
 PATIENCE = 2  # seconds that a client has to read why it is refused
-LOOK = 0.05  # seconds between two looks at what else happens while a client is awaited
+POLL_INTERVAL = 0.05  # seconds between two looks at what else happens while a client is awaited
 
 T = TypeVar("T")
 
@@ -48,8 +48,8 @@ class Editor(NamedTuple):
     """
 
     channel: Channel
-    client: Message
-    request: Message
+    client: JsonObject
+    request: JsonObject
 
 
 def listen(port: int) -> socket.socket:
@@ -97,8 +97,8 @@ def _choose_token() -> tuple[str, str]:
 
 def _admit(channel: Channel, token: str) -> Editor | None:
     """Answer `initialize`; return the editor once it has shown the token, and close on all else."""
-    client = Message()
-    while (message := channel.receive(LONGEST_REQUEST)) is not None:
+    client = JsonObject()
+    while (message := channel.receive(MAX_REQUEST_SIZE)) is not None:
         try:
             command, arguments = command_of(message)
             if command == "initialize":
@@ -108,16 +108,16 @@ def _admit(channel: Channel, token: str) -> Editor | None:
             else:
                 _require_token(command, arguments, token)
                 return Editor(channel, client, message)
-        except Refused as error:
-            channel.refuse(message, one_line(error))
-            channel.part(PATIENCE)
+        except RequestError as error:
+            channel.refuse(message, error_line(error))
+            channel.close_after_peer(PATIENCE)
             return None
     return None
 
 
-def _require_token(command: str, arguments: Message, token: str) -> None:
+def _require_token(command: str, arguments: JsonObject, token: str) -> None:
     if command not in ("launch", "attach"):
-        raise Refused(
+        raise RequestError(
             message(
                 "{command}: send launch or attach first, with the token of this port",
                 command=command,
@@ -125,7 +125,7 @@ def _require_token(command: str, arguments: Message, token: str) -> None:
         )
     shown = arguments.get("token")
     if not isinstance(shown, str) or not hmac.compare_digest(_bytes(shown), _bytes(token)):
-        raise Refused(
+        raise RequestError(
             message(
                 "{command}: wrong token; the program prints the token of this port "
                 "(autolm dap: listening on …, token …), or set {variable} for both",
@@ -169,17 +169,17 @@ def first_admitted(
                 channel.close()
             verdicts.put((channel, verdict))
 
-    server.settimeout(LOOK)
+    server.settimeout(POLL_INTERVAL)
     try:
         while True:
             with suppress(TimeoutError, ConnectionError):
                 connection, _ = server.accept()
                 connection.settimeout(None)
-                channel = Channel.over(connection)
+                channel = Channel.over_socket(connection)
                 waiting.append(channel)
                 threading.Thread(target=read, args=(channel,), daemon=True).start()
-                if len(waiting) > MOST_WAITING:
-                    waiting.pop(0).hang_up()
+                if len(waiting) > MAX_WAITING:
+                    waiting.pop(0).shut_down()
             while not verdicts.empty():
                 channel, verdict = verdicts.get()
                 if channel in waiting:
@@ -189,4 +189,4 @@ def first_admitted(
             look()
     finally:
         for each in waiting:
-            each.hang_up()
+            each.shut_down()

@@ -17,10 +17,24 @@ from typing import Any, NamedTuple
 
 from autolm.debugger.dap.capabilities import CAPABILITIES
 from autolm.debugger.dap.client import Client
-from autolm.debugger.dap.messages import Channel, Message, Refused, command_of, told
-from autolm.debugger.dap.stops import DATA, EXCEPTION, FUNCTION, LINE, NON_FINITE, Stops, Told
-from autolm.debugger.dap.visit import THREAD, Visit
-from autolm.debugger.prompt import one_line
+from autolm.debugger.dap.editor_breakpoints import (
+    DATA,
+    EXCEPTION,
+    FUNCTION,
+    LINE,
+    NON_FINITE,
+    EditorBreakpoint,
+    EditorBreakpoints,
+)
+from autolm.debugger.dap.messages import (
+    Channel,
+    JsonObject,
+    RequestError,
+    command_of,
+    read_argument,
+)
+from autolm.debugger.dap.pass_handler import THREAD, PassHandler
+from autolm.debugger.prompt import error_line
 from autolm.outside.language import say
 from autolm.outside.message import message
 from autolm.outside.terminal import words_of
@@ -29,10 +43,10 @@ from autolm.walking.passes import Passes, condition_holds, parse_condition
 from autolm.walking.program import Pass, visit_pass
 
 # Answered at once, even if what the program evaluates never ends.
-AT_ANY_TIME = ("threads", "pause", "disconnect", "terminate")
+ANY_TIME_COMMANDS = ("threads", "pause", "disconnect", "terminate")
 
 
-class Then(NamedTuple):
+class FollowUp(NamedTuple):
     """An answer that says only that it was done, and what follows it."""
 
     act: Callable[[], object]
@@ -60,18 +74,22 @@ class Session:
 
     def __init__(self, channel: Channel, *, starts_program: bool) -> None:
         self.channel, self.starts_program = channel, starts_program
-        self.begun, self.over, self.pause = threading.Event(), threading.Event(), threading.Event()
-        self.client, self.options = Client({}), Message()
-        self.stops = Stops()
+        self.configured, self.detached, self.pause = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
+        self.client, self.options = Client({}), JsonObject()
+        self.editor_breakpoints = EditorBreakpoints()
         self.passes = Passes(None)
-        self._visit: Visit | None = None
-        self._requests: SimpleQueue[Message | None] = SimpleQueue()
+        self._handler: PassHandler | None = None
+        self._requests: SimpleQueue[JsonObject | None] = SimpleQueue()
         self._lock = threading.Lock()  # of what answers: the visit, or the reading thread
         self._visiting = threading.RLock()  # passes in several threads are visited in turn
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.over.set)
+            os.register_at_fork(after_in_child=self.detached.set)
 
-    def start(self, request: Message | None = None) -> None:
+    def start(self, request: JsonObject | None = None) -> None:
         """Answer a request that was received already, and begin to read."""
         if request is not None:
             self._answer(request, None)
@@ -80,10 +98,10 @@ class Session:
 
     def end(self) -> None:
         """Say that there is no more to debug, and hang up."""
-        if not self.over.is_set():
-            self.over.set()
+        if not self.detached.is_set():
+            self.detached.set()
             self.channel.event("terminated")
-            self.channel.hang_up()
+            self.channel.shut_down()
             self._reader.join()
 
     # Passes
@@ -99,7 +117,7 @@ class Session:
     def on_pass(self, here: Pass) -> None:
         """Show a pass to the editor: at its start, or only at a breakpoint in it."""
         with self._visiting:
-            if self.over.is_set():
+            if self.detached.is_set():
                 self.passes.wait()
                 here.do()
             else:
@@ -110,34 +128,36 @@ class Session:
         sys.stderr.flush()
         if self.passes.error:
             self.channel.event("output", category="stderr", output=f"{self.passes.error}\n")
-        entered_by = [each for each in self.stops if each.is_pass and self._is_met(each, here)]
-        with here.walk(told(self.options, "segment", int, None)) as walk:
-            visit = Visit(
+        entered_by = [
+            each for each in self.editor_breakpoints if each.is_pass and self._is_met(each, here)
+        ]
+        with here.walk(read_argument(self.options, "segment", int, None)) as walk:
+            visit = PassHandler(
                 walk,
                 here.variables,
                 here.call,
                 channel=self.channel,
                 client=self.client,
-                stops=self.stops,
+                editor_breakpoints=self.editor_breakpoints,
                 pause=self.pause,
-                over=self.over,
+                detached=self.detached,
                 requests=self._requests,
                 answer=self._answer,
                 passes=self.passes,
-                stops_at_every=self._stops_at_every,
+                stops_at_every_pass=self._stops_at_every,
             )
             with self._lock:
-                self._visit = visit
+                self._handler = visit
             try:
                 visit.run(here.stops, entered_by)
             finally:
                 with self._lock:
-                    self._visit = None
+                    self._handler = None
                     while not self._requests.empty():
                         request = self._requests.get()
                         if request is not None:
                             self._answer(request, None)
-            is_done = not self.over.is_set()
+            is_done = not self.detached.is_set()
             if is_done:
                 walk.finish()
         if not is_done:
@@ -145,10 +165,10 @@ class Session:
 
     @property
     def _stops_at_every(self) -> bool:
-        stops_on_entry = told(self.options, "stopOnEntry", bool, True)
+        stops_on_entry = read_argument(self.options, "stopOnEntry", bool, True)
         return stops_on_entry and self.options.get("stopAt") == "every"
 
-    def _is_met(self, each: Told, here: Pass) -> bool:
+    def _is_met(self, each: EditorBreakpoint, here: Pass) -> bool:
         """Whether a breakpoint on `backward` stops at the start of this pass."""
         if each.condition:
             try:
@@ -159,53 +179,53 @@ class Session:
                     message(
                         "the condition {condition}: {error}",
                         condition=each.condition,
-                        error=one_line(error),
+                        error=error_line(error),
                     )
                 )
                 self.channel.event("output", category="stderr", output=text)
-        each.met += 1
-        return not each.hits or hit_condition(each.hits)(each.met)
+        each.hit_count += 1
+        return not each.hits or hit_condition(each.hits)(each.hit_count)
 
     # Requests
 
     def _read(self) -> None:
         while (message := self.channel.receive()) is not None:
             with self._lock:
-                if self._visit is None or message.get("command") in AT_ANY_TIME:
+                if self._handler is None or message.get("command") in ANY_TIME_COMMANDS:
                     self._answer(message, None)
                     message = None  # but a visit is to look whether it is over
-                if self._visit is not None:
+                if self._handler is not None:
                     self._requests.put(message)
-        if self.starts_program and not self.over.is_set():
+        if self.starts_program and not self.detached.is_set():
             os._exit(1)  # nobody is there any more to see what it does
         self._let_go()
         self.channel.close()
 
     def _let_go(self) -> None:
-        self.over.set()
-        self.begun.set()
+        self.detached.set()
+        self.configured.set()
         self._requests.put(None)
 
-    def _answer(self, request: Message, visit: Visit | None) -> None:
+    def _answer(self, request: JsonObject, visit: PassHandler | None) -> None:
         """Answer one request, whatever it is."""
         try:
             command, arguments = command_of(request)
             handle = getattr(self, f"on_{command}", None) or getattr(visit, f"on_{command}", None)
-            if handle is None and hasattr(Visit, f"on_{command}"):
-                raise Refused(
+            if handle is None and hasattr(PassHandler, f"on_{command}"):
+                raise RequestError(
                     message(
                         "{command}: the program is running, and no pass is stopped", command=command
                     )
                 )
             if handle is None:
-                raise Refused(
+                raise RequestError(
                     message("{command}: autolm dap does not support this request", command=command)
                 )
             body = handle(arguments)
         except Exception as error:
-            self.channel.refuse(request, one_line(error))
+            self.channel.refuse(request, error_line(error))
             return
-        if isinstance(body, Then):
+        if isinstance(body, FollowUp):
             self.channel.answer(request)
             body.act()
         else:
@@ -213,45 +233,45 @@ class Session:
 
     # Beginning and ending
 
-    def on_initialize(self, arguments: Message) -> Message:
+    def on_initialize(self, arguments: JsonObject) -> JsonObject:
         """Learn how the editor counts; say what there is."""
         self.client = Client(arguments)
         return CAPABILITIES
 
-    def on_attach(self, arguments: Message) -> Then:
+    def on_attach(self, arguments: JsonObject) -> FollowUp:
         """Begin, with what the editor wants of the passes."""
-        stop_at = told(arguments, "stopAt", str, "first")
+        stop_at = read_argument(arguments, "stopAt", str, "first")
         if stop_at not in ("first", "every"):
-            raise Refused(
+            raise RequestError(
                 message('stopAt must be "first" or "every", got {stop_at!r}', stop_at=stop_at)
             )
-        told(arguments, "stopOnEntry", bool, True)
-        told(arguments, "variable", str, "")
-        segment = told(arguments, "segment", int, None)
+        read_argument(arguments, "stopOnEntry", bool, True)
+        read_argument(arguments, "variable", str, "")
+        segment = read_argument(arguments, "segment", int, None)
         if segment is not None and segment < 1:
-            raise Refused(
+            raise RequestError(
                 message(
                     "segment must be a number of steps, at least 1, got {segment}", segment=segment
                 )
             )
         self.passes.wait(*_first_stop(arguments), has_breakpoints=self.passes.has_breakpoints)
         self.options = arguments
-        return Then(lambda: self.channel.event("initialized"))
+        return FollowUp(lambda: self.channel.event("initialized"))
 
     on_launch = on_attach
 
-    def on_configurationDone(self, arguments: Message) -> Then:
+    def on_configurationDone(self, arguments: JsonObject) -> FollowUp:
         """Let the program go on."""
-        return Then(self.begun.set)
+        return FollowUp(self.configured.set)
 
-    def on_disconnect(self, arguments: Message) -> Then:
+    def on_disconnect(self, arguments: JsonObject) -> FollowUp:
         """Let the program run as if nobody had looked; or end it."""
-        ends = told(arguments, "terminateDebuggee", bool, self.starts_program)
-        return Then(_end_process if ends else self._let_go)
+        ends = read_argument(arguments, "terminateDebuggee", bool, self.starts_program)
+        return FollowUp(_end_process if ends else self._let_go)
 
-    def on_terminate(self, arguments: Message) -> Then:
+    def on_terminate(self, arguments: JsonObject) -> FollowUp:
         """End the program."""
-        return Then(self._terminate)
+        return FollowUp(self._terminate)
 
     def _terminate(self) -> None:
         self.channel.event("terminated")
@@ -259,93 +279,113 @@ class Session:
 
     # What can be asked at any time
 
-    def on_threads(self, arguments: Message) -> Message:
+    def on_threads(self, arguments: JsonObject) -> JsonObject:
         """Name the one thread after the root."""
-        visit = self._visit
-        name = visit.name if visit else told(self.options, "variable", str, "") or "backward"
+        visit = self._handler
+        name = (
+            visit.name if visit else read_argument(self.options, "variable", str, "") or "backward"
+        )
         return {"threads": [{"id": THREAD, "name": name}]}
 
-    def on_pause(self, arguments: Message) -> None:
+    def on_pause(self, arguments: JsonObject) -> None:
         """Stop between two steps; while the program runs, in the next pass."""
         self.pause.set()
-        if self._visit is None:
+        if self._handler is None:
             self.passes.wait(0, has_breakpoints=self.passes.has_breakpoints)
 
     # Breakpoints
 
-    def on_setBreakpoints(self, arguments: Message) -> Message:
+    def on_setBreakpoints(self, arguments: JsonObject) -> JsonObject:
         """Keep the breakpoints of a file."""
-        path = self.client.path(told(told(arguments, "source", dict), "path", str))
+        path = self.client.path(
+            read_argument(read_argument(arguments, "source", dict), "path", str)
+        )
         found = [
-            _told(LINE, path, each, line=told(each, "line", int) + 1 - self.client.first_line)
-            for each in _several(arguments, "breakpoints")
+            _read_breakpoint(
+                LINE, path, each, line=read_argument(each, "line", int) + 1 - self.client.first_line
+            )
+            for each in _read_objects(arguments, "breakpoints")
         ]
         return self._replace(LINE, path, found)
 
-    def on_setFunctionBreakpoints(self, arguments: Message) -> Message:
+    def on_setFunctionBreakpoints(self, arguments: JsonObject) -> JsonObject:
         """Keep those on operations, scopes, names and functions."""
-        given = _several(arguments, "breakpoints")
+        given = _read_objects(arguments, "breakpoints")
         return self._replace(
-            FUNCTION, "", [_told(FUNCTION, told(each, "name", str), each) for each in given]
+            FUNCTION,
+            "",
+            [_read_breakpoint(FUNCTION, read_argument(each, "name", str), each) for each in given],
         )
 
-    def on_setDataBreakpoints(self, arguments: Message) -> Message:
+    def on_setDataBreakpoints(self, arguments: JsonObject) -> JsonObject:
         """Keep those on changes of a gradient."""
-        given = _several(arguments, "breakpoints")
+        given = _read_objects(arguments, "breakpoints")
         return self._replace(
-            DATA, "", [_told(DATA, told(each, "dataId", str), each) for each in given]
+            DATA,
+            "",
+            [_read_breakpoint(DATA, read_argument(each, "dataId", str), each) for each in given],
         )
 
-    def on_setExceptionBreakpoints(self, arguments: Message) -> Message:
+    def on_setExceptionBreakpoints(self, arguments: JsonObject) -> JsonObject:
         """Keep the filter on what is not finite."""
-        given = [{"filterId": each} for each in told(arguments, "filters", list, [])]
-        given += _several(arguments, "filterOptions")
+        given = [{"filterId": each} for each in read_argument(arguments, "filters", list, [])]
+        given += _read_objects(arguments, "filterOptions")
         for each in given:
             if each.get("filterId") != NON_FINITE:
-                raise Refused(
+                raise RequestError(
                     message(
                         "filter {name} does not exist; the only filter is {known}",
                         name=each.get("filterId"),
                         known=NON_FINITE,
                     )
                 )
-        return self._replace(EXCEPTION, "", [_told(EXCEPTION, NON_FINITE, each) for each in given])
+        return self._replace(
+            EXCEPTION, "", [_read_breakpoint(EXCEPTION, NON_FINITE, each) for each in given]
+        )
 
-    def _replace(self, kind: str, path: str, given: Sequence[Told]) -> Message:
-        before = self.stops.replace(kind, path, given)
-        self.passes.has_breakpoints = any(True for _ in self.stops)
-        if self._visit is not None:
-            self._visit.set_anew(before, given)
+    def _replace(self, kind: str, path: str, given: Sequence[EditorBreakpoint]) -> JsonObject:
+        before = self.editor_breakpoints.replace(kind, path, given)
+        self.passes.has_breakpoints = any(True for _ in self.editor_breakpoints)
+        if self._handler is not None:
+            self._handler.replace_breakpoints(before, given)
         return {"breakpoints": [each.shown(self.client) for each in given]}
 
 
-def _first_stop(arguments: Message) -> tuple[int | None, str]:
+def _first_stop(arguments: JsonObject) -> tuple[int | None, str]:
     """Read at the start of which pass to stop first: its number, or its condition."""
-    number, condition = told(arguments, "pass", int, None), told(arguments, "when", str, "")
+    number, condition = (
+        read_argument(arguments, "pass", int, None),
+        read_argument(arguments, "when", str, ""),
+    )
     if number is not None and condition:
-        raise Refused(message("pass and when each choose the pass: use only one of them"))
+        raise RequestError(message("pass and when each choose the pass: use only one of them"))
     if number is not None and number < 0:
-        raise Refused(message("pass must be 0 or more, got {number}", number=number))
+        raise RequestError(message("pass must be 0 or more, got {number}", number=number))
     if condition:
         parse_condition(condition)
         return None, condition
-    if number is None and told(arguments, "stopOnEntry", bool, True):
+    if number is None and read_argument(arguments, "stopOnEntry", bool, True):
         number = 0
     return number, ""
 
 
-def _several(arguments: Message, name: str) -> list[Message]:
-    found: list[Any] = told(arguments, name, list, [])
+def _read_objects(arguments: JsonObject, name: str) -> list[JsonObject]:
+    found: list[Any] = read_argument(arguments, name, list, [])
     for each in found:
         if not isinstance(each, dict):
-            raise Refused(message("{name} must be a list of objects", name=name))
+            raise RequestError(message("{name} must be a list of objects", name=name))
     return found
 
 
-def _told(kind: str, where: str, given: Message, line: int = 0) -> Told:
+def _read_breakpoint(kind: str, where: str, given: JsonObject, line: int = 0) -> EditorBreakpoint:
     """Read a breakpoint; of its conditions only the number of hits can be judged by itself."""
-    condition, hits = told(given, "condition", str, ""), told(given, "hitCondition", str, "")
-    found = Told(kind, where, line, condition, hits, told(given, "logMessage", str, ""))
+    condition, hits = (
+        read_argument(given, "condition", str, ""),
+        read_argument(given, "hitCondition", str, ""),
+    )
+    found = EditorBreakpoint(
+        kind, where, line, condition, hits, read_argument(given, "logMessage", str, "")
+    )
     try:
         hit_condition(hits or "1")
     except ValueError as error:

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from autolm.debugger.dap.messages import Channel
+from autolm.debugger.dap.pass_handler import PassHandler
 from autolm.debugger.dap.session import Session
-from autolm.debugger.dap.visit import Visit
 from autolm.walking.program import Pass
 from tests.debugger.dap.client import LONG, Client
 
@@ -20,7 +20,7 @@ class Visited:
         self.sockets = (ours, theirs)
         self.client = Client(theirs.makefile("rb"), theirs.makefile("wb"))
         self.files = [self.client.reader, self.client.writer]
-        self.session = Session(Channel.over(ours), starts_program=False)
+        self.session = Session(Channel.over_socket(ours), starts_program=False)
         self.session.start()
         self.client.initialize()
         self.options = options
@@ -29,7 +29,7 @@ class Visited:
         self.thread = threading.Thread(target=self._program, daemon=True)
 
     def _program(self):
-        self.session.begun.wait(LONG)
+        self.session.configured.wait(LONG)
         try:
             self.session.visit(self.here)
         except Exception as error:
@@ -52,7 +52,7 @@ class Visited:
         for each in self.sockets:
             each.shutdown(socket.SHUT_RDWR)
         self.client.thread.join(LONG)
-        self.session.over.wait(LONG)
+        self.session.detached.wait(LONG)
         if self.thread.ident:
             self.done()
         for each in (*self.files, *self.sockets):
@@ -62,7 +62,7 @@ class Visited:
 @pytest.fixture
 def visit(monkeypatch):
     """Let a client walk one pass: `visit(root, variables, **options)`; no other pass follows it."""
-    monkeypatch.setattr(Visit, "_has_further_stops", lambda visit: False)
+    monkeypatch.setattr(PassHandler, "_has_further_stops", lambda visit: False)
     opened = []
 
     def open_visit(root, variables=None, **options):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from autolm.debugger.dap.messages import LONGEST_HEADER, Channel
+from autolm.debugger.dap.messages import MAX_HEADER_SIZE, Channel
 from tests.debugger.dap.client import framed
 
 GOOD = {"seq": 1, "type": "request", "command": "threads"}
@@ -68,7 +68,7 @@ def test_stream_that_ends_is_not_at_fault(data):
 def test_header_without_an_end_is_read_no_further_than_a_header_is_long(endless):
     stream = io.BytesIO(endless * 10_000)
     assert Channel(stream, io.BytesIO()).receive() is None
-    assert stream.tell() <= LONGEST_HEADER + 1
+    assert stream.tell() <= MAX_HEADER_SIZE + 1
 
 
 def test_message_longer_than_allowed_is_refused_before_it_is_read():

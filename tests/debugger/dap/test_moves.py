@@ -63,7 +63,7 @@ def test_no_sequence_of_moves_changes_a_gradient(visit, make, seed):
     expected = sums_at_each_place(make()[0])
     visited = visit(root)
     visited.begin()
-    client, walk = visited.client, visited.session._visit.walk
+    client, walk = visited.client, visited.session._handler.walk
     moves = random.Random(seed)
     for _ in range(200):
         if walk.finished:

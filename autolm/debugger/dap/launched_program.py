@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autolm.debugger.dap.messages import Channel, told
+from autolm.debugger.dap.messages import Channel, read_argument
 from autolm.debugger.dap.session import Session
-from autolm.debugger.prompt import one_line
+from autolm.debugger.prompt import error_line
 from autolm.outside.terminal import print_safely
 from autolm.walking.program import Program, ProgramError, program_traceback
 
@@ -26,9 +26,9 @@ def main() -> int:
     connection.sendall(os.environ.pop(SECRET).encode() + b"\n")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", line_buffering=True)  # type: ignore[union-attr]
-    session = Session(Channel.over(connection), starts_program=True)
+    session = Session(Channel.over_socket(connection), starts_program=True)
     session.start()
-    session.begun.wait()
+    session.configured.wait()
     try:
         return _run(session, session.options)
     finally:
@@ -36,15 +36,18 @@ def main() -> int:
 
 
 def _run(session: Session, options: dict[str, Any]) -> int:
-    path, args = Path(told(options, "program", str)), told(options, "args", list, [])
-    variable = told(options, "variable", str, "") or None
+    path, args = (
+        Path(read_argument(options, "program", str)),
+        read_argument(options, "args", list, []),
+    )
+    variable = read_argument(options, "variable", str, "") or None
     program = Program(path, list(map(str, args)), variable, session.passes)
     try:
         return program.run(session.on_pass)
     except ProgramError as error:
         if error.__cause__ is not None:
             print_safely("".join(program_traceback(path, error.__cause__)), sys.stderr, end="")
-        print_safely(f"autolm: {one_line(error)}", sys.stderr)
+        print_safely(f"autolm: {error_line(error)}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -15,11 +15,17 @@ from threading import Event
 from typing import Any
 
 from autolm.debugger.dap.client import Client, units
-from autolm.debugger.dap.console import Console
-from autolm.debugger.dap.messages import Channel, Message, Refused, told
+from autolm.debugger.dap.debug_console import DebugConsole
+from autolm.debugger.dap.editor_breakpoints import (
+    EXCEPTION,
+    LINE,
+    BreakpointSetter,
+    EditorBreakpoint,
+    EditorBreakpoints,
+)
+from autolm.debugger.dap.messages import Channel, JsonObject, RequestError, read_argument
 from autolm.debugger.dap.panes import Panes
-from autolm.debugger.dap.stops import EXCEPTION, LINE, Setting, Stops, Told
-from autolm.debugger.prompt import one_line
+from autolm.debugger.prompt import error_line
 from autolm.engine.backprop import latest_root
 from autolm.engine.location import Frame
 from autolm.outside.language import say
@@ -36,24 +42,24 @@ from autolm.walking.walk import Walk
 
 THREAD = 1  # there is one: the pass
 Move = Callable[[], RunResult | None]  # None: a way that was not stopped by anything
-MOST_TARGETS = 50  # of a line, to go to
+MAX_GOTO_TARGETS = 50  # of a line, to go to
 
 
-class Visit:
+class PassHandler:
     """A pass that an editor walks.
 
     Parameters
     ----------
     walk, variables, call
         The pass, and what the program has and where it was when it began it.
-    channel, client, stops
+    channel, client, editor_breakpoints
         The editor, how it counts, and the breakpoints that it has told.
-    pause, over
+    pause, detached
         Set when the editor wants to stop; when it has gone.
     answer
         Answers a request that came while this visit is on; the queue `requests` holds them, and
         None wakes it.
-    passes, stops_at_every
+    passes, stops_at_every_pass
         The passes of the program, and whether to stop at the start of every one; None inside a
         graph that was opened.
     """
@@ -66,47 +72,47 @@ class Visit:
         *,
         channel: Channel,
         client: Client,
-        stops: Stops,
+        editor_breakpoints: EditorBreakpoints,
         pause: Event,
-        over: Event,
-        requests: SimpleQueue[Message | None],
-        answer: Callable[[Message, Visit], None],
+        detached: Event,
+        requests: SimpleQueue[JsonObject | None],
+        answer: Callable[[JsonObject, PassHandler], None],
         passes: Passes | None = None,
-        stops_at_every: bool = False,
+        stops_at_every_pass: bool = False,
     ) -> None:
         self.walk, self.variables, self.call = walk, variables, call
-        self.channel, self.client, self.stops = channel, client, stops
-        self.pause, self.over, self.requests, self.answer = pause, over, requests, answer
-        self.passes, self.stops_at_every = passes, stops_at_every
-        self.console = Console(walk, variables, call, pause, passes)
+        self.channel, self.client, self.editor_breakpoints = channel, client, editor_breakpoints
+        self.pause, self.detached, self.requests, self.answer = pause, detached, requests, answer
+        self.passes, self.stops_at_every_pass = passes, stops_at_every_pass
+        self.console = DebugConsole(walk, variables, call, pause, passes)
         self.names, self.namespace = self.console.names, self.console.namespace
         self.name = self.names(walk.root)
         describing = VariableTree(walk, self.names, self.console.tokens)
         stack = self.console.stack
         self.panes = Panes(client, walk, self.namespace, stack, describing, variables)
-        self.setting = Setting(walk, self.namespace, self.blame, self._log)
+        self.setter = BreakpointSetter(walk, self.namespace, self.blame, self._log)
         self._move: Move | None = None  # what was asked for last, and is to be done
-        self._has_asked, self._has_left = True, False  # it is on its way to the first stop
-        self._told_anew = False  # whether breakpoints were told while it moved
+        self._has_move, self._leaves_pass = True, False  # it is on its way to the first stop
+        self._breakpoints_changed = False  # whether breakpoints were told while it moved
         self._continues = False  # whether it may go on past the end of the pass
 
     # From stop to stop
 
-    def run(self, stop_on_entry: bool, entered_by: Sequence[Told] = ()) -> None:
+    def run(self, stop_on_entry: bool, entered_by: Sequence[EditorBreakpoint] = ()) -> None:
         """Walk as the editor wants, until it lets the program go on, or has gone."""
-        for each in self.stops:
+        for each in self.editor_breakpoints:
             self.set(each)
-        breakpoints = self.walk.arrive()
-        breakpoints += tuple(each.stop for each in entered_by if each.stop is not None)
+        breakpoints = self.walk.breakpoints_here()
+        breakpoints += tuple(each.breakpoint for each in entered_by if each.breakpoint is not None)
         stopped = RunResult("interrupted" if self.pause.is_set() else "entry", breakpoints)
         if stopped.reason == "entry" and not breakpoints and not stop_on_entry:
             self._continues = True
-            stopped = self._along(lambda: self.walk.run(interrupted=self._interrupted))
-        while not self.over.is_set():
+            stopped = self._run_to_stop(lambda: self.walk.run(interrupted=self._interrupted))
+        while not self.detached.is_set():
             if stopped.reason == "end" and self._continues and self._has_further_stops():
                 self._leave_pass()
                 return
-            self._tell(stopped)
+            self._report_stop(stopped)
             move = self._next_move()
             if move is None:
                 return
@@ -115,43 +121,47 @@ class Visit:
             except bdb.BdbQuit:
                 raise
             except Exception as error:  # of a user's rule: it is told, and one can go elsewhere
-                self._say(f"{one_line(error)}\n", "stderr")
+                self._say(f"{error_line(error)}\n", "stderr")
                 stopped = RunResult("until")
 
     def _has_further_stops(self) -> bool:
         """Whether the program may stop in a later pass."""
-        return self.passes is not None and (self.stops_at_every or any(True for _ in self.stops))
+        return self.passes is not None and (
+            self.stops_at_every_pass or any(True for _ in self.editor_breakpoints)
+        )
 
     def _leave_pass(self, *, enters_next: bool = False) -> None:
         """Await the next stop in the program."""
         if self.passes is not None:
-            number = self.passes.begun if enters_next or self.stops_at_every else None
-            self.passes.wait(number, has_breakpoints=any(True for _ in self.stops))
+            number = self.passes.count if enters_next or self.stops_at_every_pass else None
+            self.passes.wait(number, has_breakpoints=any(True for _ in self.editor_breakpoints))
 
     def _next_move(self) -> Move | None:
         """Answer requests until one of them moves; None when the pass is to be left."""
-        self._has_asked = self._continues = False
-        while not self._has_asked and not self.over.is_set():
+        self._has_move = self._continues = False
+        while not self._has_move and not self.detached.is_set():
             request = self.requests.get()
             if request is not None:
                 self.answer(request, self)
-        return None if self._has_left or self.over.is_set() else self._move
+        return None if self._leaves_pass or self.detached.is_set() else self._move
 
-    def _ask(self, move: Move) -> None:
-        if self._has_asked:
-            raise Refused(message("the walk is still moving: pause it, or wait until it stops"))
-        self._move, self._has_asked = move, True
+    def _request_move(self, move: Move) -> None:
+        if self._has_move:
+            raise RequestError(
+                message("the walk is still moving: pause it, or wait until it stops")
+            )
+        self._move, self._has_move = move, True
 
     def _leave(self) -> None:
-        self._ask(lambda: RunResult("until"))
-        self._has_left = True
+        self._request_move(lambda: RunResult("until"))
+        self._leaves_pass = True
 
-    def _along(self, move: Move) -> RunResult:
+    def _run_to_stop(self, move: Move) -> RunResult:
         """Go a long way; breakpoints that are told meanwhile hold from then on."""
         while True:
-            self._told_anew = False
+            self._breakpoints_changed = False
             stopped = move() or RunResult("until")
-            is_wanted = self.pause.is_set() or self.over.is_set()
+            is_wanted = self.pause.is_set() or self.detached.is_set()
             if stopped.reason != "interrupted" or is_wanted:
                 return stopped
 
@@ -160,29 +170,29 @@ class Visit:
             request = self.requests.get()
             if request is not None:
                 self.answer(request, self)
-        return self._told_anew or self.pause.is_set() or self.over.is_set()
+        return self._breakpoints_changed or self.pause.is_set() or self.detached.is_set()
 
-    def _tell(self, stopped: RunResult) -> None:
+    def _report_stop(self, stopped: RunResult) -> None:
         """Tell the editor that and why it stands."""
         self.pause.clear()
-        self.panes.forget()
+        self.panes.reset()
         for stop in stopped.breakpoints:
             if stop.error is not None:
                 condition = message(
                     "the condition of {text}: {error}\n",
                     text=stop.text,
-                    error=one_line(stop.error),
+                    error=error_line(stop.error),
                 )
                 self._say(condition, "stderr")
-        known = self.stops.of(stopped.breakpoints)
+        known = self.editor_breakpoints.of(stopped.breakpoints)
         reasons = {"entry": "entry", "interrupted": "pause", "goto": "goto", "restart": "restart"}
         reason = reasons.get(stopped.reason, "step")
         if stopped.breakpoints:
             reason = known[0].kind if known else LINE
-        body: Message = {"reason": reason, "hitBreakpointIds": [each.id for each in known]}
+        body: JsonObject = {"reason": reason, "hitBreakpointIds": [each.id for each in known]}
         if any(each.kind == EXCEPTION for each in known):
-            body |= {"reason": EXCEPTION, "description": "inf or nan", "text": self._blamed()}
-        elif self.walk.ahead is None:
+            body |= {"reason": EXCEPTION, "description": "inf or nan", "text": self._blame_text()}
+        elif self.walk.next_node is None:
             body["description"] = say(message("end of the pass"))
         elif stopped.reason == "start":
             body["description"] = say(message("start of the pass"))
@@ -196,82 +206,88 @@ class Visit:
 
     # Breakpoints
 
-    def set(self, each: Told) -> None:
+    def set(self, each: EditorBreakpoint) -> None:
         """Let a breakpoint hold in this pass; the editor is told if that changes what it knew."""
         before = each.shown(self.client)
-        self.setting.set(each)
-        if each.stop is not None:
-            self.console.know(each.stop)
+        self.setter.set(each)
+        if each.breakpoint is not None:
+            self.console.register_breakpoint(each.breakpoint)
         now = each.shown(self.client)
         if now != before:
             self.channel.event("breakpoint", reason="changed", breakpoint=now)
 
-    def set_anew(self, before: Sequence[Told], told: Sequence[Told]) -> None:
+    def replace_breakpoints(
+        self, before: Sequence[EditorBreakpoint], told: Sequence[EditorBreakpoint]
+    ) -> None:
         """Let breakpoints hold instead of others; that they do is said in the answer."""
         for each in before:
-            self.setting.remove(each)
+            self.setter.remove(each)
         for each in told:
-            self.setting.set(each)
-            if each.stop is not None:
-                self.console.know(each.stop)
-        self._told_anew = True
+            self.setter.set(each)
+            if each.breakpoint is not None:
+                self.console.register_breakpoint(each.breakpoint)
+        self._breakpoints_changed = True
 
     def blame(self) -> Blame | None:
         """Return where the first number is that is not finite, as the numbers are now."""
         with use_variables(self.variables):
             return blame_nonfinite(self.walk.root)
 
-    def _blamed(self) -> str:
+    def _blame_text(self) -> str:
         blame = self.blame()
         finite = message("no non-finite number reaches the result or a gradient")
         return printable(say(finite) if blame is None else say(blame.text()), LONGEST)
 
     # Moves
 
-    def on_next(self, arguments: Message) -> None:
+    def on_next(self, arguments: JsonObject) -> None:
         """Do a node's step."""
-        if told(arguments, "granularity", str, "") == "instruction":
+        if read_argument(arguments, "granularity", str, "") == "instruction":
             return self.on_stepIn(arguments)
         self._forward(lambda: self.walk.run(until=lambda step: True))
 
-    def on_stepIn(self, arguments: Message) -> None:
+    def on_stepIn(self, arguments: JsonObject) -> None:
         """Send one contribution."""
         self._forward(self._send)
 
-    def on_stepOut(self, arguments: Message) -> None:
+    def on_stepOut(self, arguments: JsonObject) -> None:
         """Go to the end of the module."""
-        ahead = self.walk.ahead
+        ahead = self.walk.next_node
         scope = "" if ahead is None else ahead.scope
         self._forward(
-            lambda: self._along(lambda: self.walk.out(scope, interrupted=self._interrupted))
+            lambda: self._run_to_stop(lambda: self.walk.out(scope, interrupted=self._interrupted))
         )
 
-    def on_continue(self, arguments: Message) -> Message:
+    def on_continue(self, arguments: JsonObject) -> JsonObject:
         """Go to the next breakpoint, or to the end of the pass; from there, let the program go."""
-        is_end = self.walk.ahead is None
-        self._forward(lambda: self._along(lambda: self.walk.run(interrupted=self._interrupted)))
+        is_end = self.walk.next_node is None
+        self._forward(
+            lambda: self._run_to_stop(lambda: self.walk.run(interrupted=self._interrupted))
+        )
         self._continues = True
         if is_end:
             self._leave_pass()
         return {"allThreadsContinued": True}
 
-    def on_stepBack(self, arguments: Message) -> None:
+    def on_stepBack(self, arguments: JsonObject) -> None:
         """Undo a node's step, or what was sent of it; by instructions, one contribution."""
-        if told(arguments, "granularity", str, "") == "instruction":
-            self._ask(self._unsend)
+        if read_argument(arguments, "granularity", str, "") == "instruction":
+            self._request_move(self._unsend)
         else:
-            self._ask(lambda: self.walk.run_back(until=lambda step: True))
+            self._request_move(lambda: self.walk.run_back(until=lambda step: True))
 
-    def on_reverseContinue(self, arguments: Message) -> None:
+    def on_reverseContinue(self, arguments: JsonObject) -> None:
         """Go back to a breakpoint, or to the start of the pass."""
-        self._ask(lambda: self._along(lambda: self.walk.run_back(interrupted=self._interrupted)))
+        self._request_move(
+            lambda: self._run_to_stop(lambda: self.walk.run_back(interrupted=self._interrupted))
+        )
 
-    def on_gotoTargets(self, arguments: Message) -> Message:
+    def on_gotoTargets(self, arguments: JsonObject) -> JsonObject:
         """List the steps that a line has made."""
-        source = told(arguments, "source", dict)
-        path = self.client.path(told(source, "path", str))
-        line = told(arguments, "line", int) + 1 - self.client.first_line
-        steps = sorted(at_line(self.walk.operations, path, line).steps)[:MOST_TARGETS]
+        source = read_argument(arguments, "source", dict)
+        path = self.client.path(read_argument(source, "path", str))
+        line = read_argument(arguments, "line", int) + 1 - self.client.first_line
+        steps = sorted(at_line(self.walk.operations, path, line).steps)[:MAX_GOTO_TARGETS]
         nodes = ((step, self.walk.operations[step]) for step in steps)
         return {
             "targets": [
@@ -280,22 +296,22 @@ class Visit:
             ]
         }
 
-    def on_goto(self, arguments: Message) -> None:
+    def on_goto(self, arguments: JsonObject) -> None:
         """Go to before a step, forwards or back."""
-        step = told(arguments, "targetId", int)
+        step = read_argument(arguments, "targetId", int)
         if not 0 <= step < len(self.walk.operations):
-            raise Refused(message("goto: step {step} does not exist", step=step))
-        self._ask(lambda: self._go(step, "goto"))
+            raise RequestError(message("goto: step {step} does not exist", step=step))
+        self._request_move(lambda: self._go(step, "goto"))
 
-    def on_restartFrame(self, arguments: Message) -> None:
+    def on_restartFrame(self, arguments: JsonObject) -> None:
         """Go back to the start of a module, or of the pass; of a step, undo what was sent."""
-        called = self.panes.frame(told(arguments, "frameId", int))
-        if called.place in self.call or self.walk.ahead is None:
-            self._ask(lambda: self._go(0, "restart"))
+        called = self.panes.frame(read_argument(arguments, "frameId", int))
+        if called.place in self.call or self.walk.next_node is None:
+            self._request_move(lambda: self._go(0, "restart"))
         elif called == self.console.stack.frames()[0]:
-            self._ask(lambda: self._go(self.walk.position, "restart"))
+            self._request_move(lambda: self._go(self.walk.position, "restart"))
         else:
-            self._ask(lambda: self._go(self._start_of(called.scope), "restart"))
+            self._request_move(lambda: self._go(self._start_of(called.scope), "restart"))
 
     def _start_of(self, scope: str) -> int:
         start = self.walk.position
@@ -305,11 +321,11 @@ class Visit:
 
     def _forward(self, move: Move) -> None:
         """Move; from the end of the pass, to the start of the next one."""
-        if self.walk.ahead is None:
+        if self.walk.next_node is None:
             self._leave()
             self._leave_pass(enters_next=True)
         else:
-            self._ask(move)
+            self._request_move(move)
 
     def _go(self, position: int, reason: str) -> RunResult:
         self.walk.goto(position)
@@ -317,7 +333,7 @@ class Visit:
 
     def _send(self) -> RunResult:
         self.walk.send()
-        found = () if self.walk.edge else self.walk.arrive()
+        found = () if self.walk.edge else self.walk.breakpoints_here()
         return RunResult("breakpoint" if found else "until", found)
 
     def _unsend(self) -> RunResult:
@@ -325,23 +341,26 @@ class Visit:
 
     # Looks
 
-    def on_stackTrace(self, arguments: Message) -> Message:
+    def on_stackTrace(self, arguments: JsonObject) -> JsonObject:
         """Return the operation, its modules and the call of `backward()`."""
-        start, levels = told(arguments, "startFrame", int, 0), told(arguments, "levels", int, 0)
+        start, levels = (
+            read_argument(arguments, "startFrame", int, 0),
+            read_argument(arguments, "levels", int, 0),
+        )
         return self.panes.frames(max(0, start), max(0, levels))
 
-    def on_scopes(self, arguments: Message) -> Message:
+    def on_scopes(self, arguments: JsonObject) -> JsonObject:
         """Return what can be opened."""
-        self.panes.frame(told(arguments, "frameId", int))
+        self.panes.frame(read_argument(arguments, "frameId", int))
         return {"scopes": self.panes.scopes()}
 
-    def on_variables(self, arguments: Message) -> Message:
+    def on_variables(self, arguments: JsonObject) -> JsonObject:
         """Return what is inside."""
         return {"variables": self.panes.variables_of(arguments)}
 
-    def on_lineGradients(self, arguments: Message) -> Message:
+    def on_lineGradients(self, arguments: JsonObject) -> JsonObject:
         """Return the gradients beside the lines of a file. A request of our own, for VS Code."""
-        path = self.client.path(told(arguments, "path", str))
+        path = self.client.path(read_argument(arguments, "path", str))
         texts = line_gradients(self.walk, self.names, path)
         return {
             "lines": [
@@ -350,32 +369,35 @@ class Visit:
             ]
         }
 
-    def on_evaluate(self, arguments: Message) -> Message:
+    def on_evaluate(self, arguments: JsonObject) -> JsonObject:
         """Return the value of an expression; in the console, do a command of the prompt."""
-        text, frame = told(arguments, "expression", str), told(arguments, "frameId", int, None)
+        text, frame = (
+            read_argument(arguments, "expression", str),
+            read_argument(arguments, "frameId", int, None),
+        )
         if frame is not None:
             self.panes.frame(frame)
-        context = told(arguments, "context", str, "")
+        context = read_argument(arguments, "context", str, "")
         if context == "clipboard":
-            return {"result": self.panes.copied(text), "variablesReference": 0}
+            return {"result": self.panes.clipboard_text(text), "variablesReference": 0}
         if context == "repl" and not self.console.is_expression(text):
             return {"result": self._command(text), "variablesReference": 0}
         return self.panes.value(text)
 
     def _command(self, line: str) -> str:
         before, edits = (self.walk.position, self.walk.edge), len(self.walk.edits)
-        self.console.stopped = None
-        said, leaves = self.console.tell(line)
-        inside, self.console.inside = self.console.inside, None
+        self.console.run_result = None
+        said, leaves = self.console.run_line(line)
+        inside, self.console.opened_graph = self.console.opened_graph, None
         if inside is not None:
-            self._ask(partial(self._go_inside, *inside))
+            self._request_move(partial(self._go_inside, *inside))
         elif leaves:
-            self._leave() if not self.console.has_quit else self._ask(_quit)
+            self._leave() if not self.console.has_quit else self._request_move(_quit)
         elif (self.walk.position, self.walk.edge) != before:
-            self._ask(lambda: self.console.stopped or RunResult("until"))
+            self._request_move(lambda: self.console.run_result or RunResult("until"))
             self._tell_continued()
         elif len(self.walk.edits) > edits:
-            self._changed()
+            self._report_change()
         return said
 
     def _tell_continued(self) -> None:
@@ -386,15 +408,15 @@ class Visit:
         """Walk a graph that was opened inside this step, and come back."""
         outer_root = latest_root.get()
         with Walk(root, upstream) as walk:
-            inner = Visit(
+            inner = PassHandler(
                 walk,
                 variables,
                 (),
                 channel=self.channel,
                 client=self.client,
-                stops=Stops(),
+                editor_breakpoints=EditorBreakpoints(),
                 pause=self.pause,
-                over=self.over,
+                detached=self.detached,
                 requests=self.requests,
                 answer=self.answer,
             )
@@ -404,10 +426,10 @@ class Visit:
                 self._say(message("back in the backward pass of {name}\n", name=self.name))
         latest_root.set(outer_root)
 
-    def on_completions(self, arguments: Message) -> Message:
+    def on_completions(self, arguments: JsonObject) -> JsonObject:
         """Complete what is typed in the console."""
-        text = told(arguments, "text", str)
-        column = told(arguments, "column", int) - self.client.first_column
+        text = read_argument(arguments, "text", str)
+        column = read_argument(arguments, "column", int) - self.client.first_column
         encoded = text.encode("utf-16-le", "surrogatepass")[: max(0, column) * 2]
         typed = encoded.decode("utf-16-le", "ignore")
         begin, found = self.console.complete_at(typed)
@@ -417,61 +439,66 @@ class Visit:
         }
         return {"targets": [{"label": each, **place} for each in found]}
 
-    def on_exceptionInfo(self, arguments: Message) -> Message:
+    def on_exceptionInfo(self, arguments: JsonObject) -> JsonObject:
         """Say what blame says."""
         return {
             "exceptionId": "inf or nan",
-            "description": self._blamed(),
+            "description": self._blame_text(),
             "breakMode": "always",
         }
 
     # What if
 
-    def on_setVariable(self, arguments: Message) -> Message:
+    def on_setVariable(self, arguments: JsonObject) -> JsonObject:
         """Change a number of the graph that is shown."""
-        number, name = told(arguments, "variablesReference", int), told(arguments, "name", str)
+        number, name = (
+            read_argument(arguments, "variablesReference", int),
+            read_argument(arguments, "name", str),
+        )
         child = self.panes.child(number, name)
         if child.node is None:
-            raise Refused(message("{name} cannot be set; only the data of a node can", name=name))
-        answer = self.panes.set(child.node, child.index, told(arguments, "value", str))
-        self._changed()
+            raise RequestError(
+                message("{name} cannot be set; only the data of a node can", name=name)
+            )
+        answer = self.panes.set(child.node, child.index, read_argument(arguments, "value", str))
+        self._report_change()
         return answer
 
-    def on_setExpression(self, arguments: Message) -> Message:
+    def on_setExpression(self, arguments: JsonObject) -> JsonObject:
         """Change a number of the graph, by an expression that names it."""
-        node, place = self.panes.named(told(arguments, "expression", str))
-        answer = self.panes.set(node, place, told(arguments, "value", str))
-        self._changed()
+        node, place = self.panes.find_settable(read_argument(arguments, "expression", str))
+        answer = self.panes.set(node, place, read_argument(arguments, "value", str))
+        self._report_change()
         return answer
 
-    def _changed(self) -> None:
+    def _report_change(self) -> None:
         """Let the editor show all numbers anew; what is to blame may be another now."""
-        for each in self.stops:
+        for each in self.editor_breakpoints:
             if each.kind == EXCEPTION:
-                self.setting.remove(each)
+                self.setter.remove(each)
                 self.set(each)
         if self.client.knows_invalidated:
             self.channel.event("invalidated", areas=["variables"])
 
-    def on_dataBreakpointInfo(self, arguments: Message) -> Message:
+    def on_dataBreakpointInfo(self, arguments: JsonObject) -> JsonObject:
         """Say by what a breakpoint on the gradient of a number is told."""
         name, number = (
-            told(arguments, "name", str),
-            told(arguments, "variablesReference", int, None),
+            read_argument(arguments, "name", str),
+            read_argument(arguments, "variablesReference", int, None),
         )
         try:
             if number:
                 node = self.panes.node_of(number, name)
             else:
-                node, _ = self.panes.named(name.removesuffix(".grad"))
+                node, _ = self.panes.find_settable(name.removesuffix(".grad"))
         except Exception as error:
-            return {"dataId": None, "description": one_line(error)}
+            return {"dataId": None, "description": error_line(error)}
         if node not in self.names.numbers or not node.requires_grad:
             return {
                 "dataId": None,
                 "description": say(message("{name} has no gradient to watch", name=name)),
             }
-        known = self.names.known(self.names(node))
+        known = self.names.nodes_named(self.names(node))
         is_named = len(known) == 1 and known[0] is node
         return {
             "dataId": self.names(node) if is_named else f"#{self.names.numbers[node] + 1}",

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from glob import escape
 from typing import Any, NamedTuple
 
-from autolm.debugger.looking import Looking, whole_number
-from autolm.debugger.prompt import Mistake
-from autolm.debugger.screen import LINES
+from autolm.debugger.inspection_commands import InspectionCommands, read_integer
+from autolm.debugger.prompt import CommandError
+from autolm.debugger.screen import HOW_TO_RECORD_LINES
 from autolm.engine.location import Frame
 from autolm.outside.message import joined, message
 from autolm.walking.breakpoints import (
@@ -33,7 +33,7 @@ from autolm.walking.wording import grad_of
 
 
 @dataclass(frozen=True)
-class Settings:
+class PromptSettings:
     """What was set at a prompt, to hold in the next pass too; it keeps no graph alive.
 
     Attributes
@@ -44,13 +44,13 @@ class Settings:
         As they were typed.
     """
 
-    stops: Mapping[int, tuple[Breakpoint, Typed]]
+    stops: Mapping[int, tuple[Breakpoint, TypedBreakpoint]]
     commands: dict[int, list[str]]
     displays: Sequence[str]
     aliases: dict[str, str]
 
 
-class Typed(NamedTuple):
+class TypedBreakpoint(NamedTuple):
     """A breakpoint as it was typed: break or watch, where, and a condition that was set later."""
 
     command: str
@@ -58,27 +58,27 @@ class Typed(NamedTuple):
     condition: str | None = None
 
 
-class Stopping(Looking):
+class BreakpointCommands(InspectionCommands):
     """The breakpoints of a walk."""
 
     def __init__(
         self, walk: Walk, variables: Mapping[str, Any], call: Sequence[Frame] = ()
     ) -> None:
         super().__init__(walk, variables, call)
-        self.typed: dict[int, Typed] = {}
+        self.typed: dict[int, TypedBreakpoint] = {}
 
-    def settings(self) -> Settings:
+    def settings(self) -> PromptSettings:
         """Return what is set here."""
         stops = {
-            number: (_unverified(stop), self.typed[number])
+            number: (_without_pass_state(stop), self.typed[number])
             for number, stop in self.walk.breakpoints.items()
         }
         displays = [expression for expression, _ in self.displays.values()]
-        return Settings(stops, self.commands, displays, self.own_aliases)
+        return PromptSettings(stops, self.commands, displays, self.user_aliases)
 
-    def set_up(self, settings: Settings) -> None:
+    def set_up(self, settings: PromptSettings) -> None:
         """Set here what was set in an earlier pass; a breakpoint that fits no step waits."""
-        self.own_aliases, self.commands = settings.aliases, settings.commands
+        self.user_aliases, self.commands = settings.aliases, settings.commands
         for number, (stop, typed) in settings.stops.items():
             self.typed[number] = typed
             try:
@@ -86,12 +86,12 @@ class Stopping(Looking):
             except (ValueError, SyntaxError):
                 found = stop
             self.walk.breakpoints[number] = replace(
-                stop, places=found.places, condition=found.condition, hits=found.hits
+                stop, selection=found.selection, condition=found.condition, hits=found.hits
             )
         for number, expression in enumerate(settings.displays, 1):
-            self.displays[number] = expression, self.namespace.tried(expression)
+            self.displays[number] = expression, self.namespace.value_or_error(expression)
 
-    def _as_typed(self, typed: Typed) -> Breakpoint:
+    def _as_typed(self, typed: TypedBreakpoint) -> Breakpoint:
         reading = self._read_watch if typed.command == "watch" else self._read_breakpoint
         stop = reading(typed.where)
         if typed.condition is not None:
@@ -108,13 +108,13 @@ class Stopping(Looking):
         function, as it fits.
         """
         if argument:
-            self._add(self._read_breakpoint(argument), Typed("break", argument))
+            self._add(self._read_breakpoint(argument), TypedBreakpoint("break", argument))
             return
         if not self.walk.breakpoints:
             self.say(message("no breakpoints"))
         for number, each in self.walk.breakpoints.items():
             told: list[str] = [
-                message("hits {count}", count=len(each.met))
+                message("hits {count}", count=len(each.hit_steps))
                 if each.is_verified
                 else message("no step of this pass")
             ]
@@ -131,10 +131,10 @@ class Stopping(Looking):
         tbreak WHERE
         """
         if not argument:
-            raise Mistake(message("tbreak: a location is required, as for break"))
+            raise CommandError(message("tbreak: a location is required, as for break"))
         stop = self._read_breakpoint(argument)
         stop.is_temporary = True
-        self._add(stop, Typed("break", argument))
+        self._add(stop, TypedBreakpoint("break", argument))
 
     def do_watch(self, argument: str) -> None:
         """Stop before the gradient of a node changes.
@@ -142,8 +142,8 @@ class Stopping(Looking):
         watch NODE
         """
         if not argument:
-            raise Mistake(message("watch: a node is required, whose gradient to watch"))
-        self._add(self._read_watch(argument), Typed("watch", argument))
+            raise CommandError(message("watch: a node is required, whose gradient to watch"))
+        self._add(self._read_watch(argument), TypedBreakpoint("watch", argument))
 
     def _read_watch(self, text: str) -> Breakpoint:
         node = self.find(text)
@@ -160,7 +160,7 @@ class Stopping(Looking):
         condition NUMBER [EXPRESSION]
         """
         if not argument:
-            raise Mistake(
+            raise CommandError(
                 message("condition: the number of a breakpoint is required (b lists them)")
             )
         number, _, expression = argument.partition(" ")
@@ -176,13 +176,13 @@ class Stopping(Looking):
         ignore NUMBER [COUNT]
         """
         if not argument:
-            raise Mistake(
+            raise CommandError(
                 message("ignore: a breakpoint and a count are required, such as: ignore 1 3")
             )
         number, _, times = argument.partition(" ")
-        stop, count = self._breakpoint(number), whole_number(times or "0")
+        stop, count = self._breakpoint(number), read_integer(times or "0")
         if count < 0:
-            raise Mistake(
+            raise CommandError(
                 message(
                     "ignore: the count must be at least 0, got {count}; 0 makes it stop again",
                     count=count,
@@ -229,8 +229,8 @@ class Stopping(Looking):
         that goes on, such as c, is the last that is run. No line before end removes them.
         """
         if not self.walk.breakpoints:
-            raise Mistake(message("commands: there are no breakpoints"))
-        number = whole_number(argument) if argument else max(self.walk.breakpoints)
+            raise CommandError(message("commands: there are no breakpoints"))
+        number = read_integer(argument) if argument else max(self.walk.breakpoints)
         self._breakpoint(str(number))
         lines = []
         while (line := self.read_line("(com) ")) is not None and line.strip() != "end":
@@ -249,9 +249,11 @@ class Stopping(Looking):
         """
         if ":" in argument:
             text = self._line(argument, argument).text
-            numbers = [n for n, each in self.walk.breakpoints.items() if each.places.text == text]
+            numbers = [
+                n for n, each in self.walk.breakpoints.items() if each.selection.text == text
+            ]
             if not numbers:
-                raise Mistake(message("clear: no breakpoint is at {text}", text=text))
+                raise CommandError(message("clear: no breakpoint is at {text}", text=text))
         else:
             numbers = self._numbers(argument)
         for number in numbers:
@@ -270,11 +272,11 @@ class Stopping(Looking):
         elif argument and "display".startswith(argument):
             self.do_display("")
         else:
-            raise Mistake(
+            raise CommandError(
                 message("info: the argument must be b or display (help lists the commands)")
             )
 
-    def _add(self, stop: Breakpoint, typed: Typed) -> None:
+    def _add(self, stop: Breakpoint, typed: TypedBreakpoint) -> None:
         self.typed[self.walk.add(stop).id] = typed
         self.say(
             message("temporary breakpoint {number}: {text}", number=stop.id, text=stop.text)
@@ -288,35 +290,35 @@ class Stopping(Looking):
         return [self._breakpoint(word).id for word in words] or list(self.walk.breakpoints)
 
     def _breakpoint(self, number: str) -> Breakpoint:
-        stop = self.walk.breakpoints.get(whole_number(number))
+        stop = self.walk.breakpoints.get(read_integer(number))
         if stop is None:
-            raise Mistake(
+            raise CommandError(
                 message("breakpoint {number} does not exist (b lists them)", number=number)
             )
         return stop
 
     def _read_breakpoint(self, text: str) -> Breakpoint:
         """Read what was typed after `break`: words for where, and perhaps a condition."""
-        if self.names.known(text.removeprefix("name=")):
+        if self.names.nodes_named(text.removeprefix("name=")):
             where, if_, expression = text, "", ""
         else:
             where, if_, expression = re.fullmatch(r"(.*?)(\bif(?!\S)|,\s|$)(.*)", text).groups()  # type: ignore[union-attr]
         where, expression = where.strip(), expression.strip()
         if if_ and not expression:
-            raise Mistake(
+            raise CommandError(
                 message("break: a condition is required after if, such as: b mul if abs(up) > 1")
             )
-        is_name = self.names.known(where.removeprefix("name="))
+        is_name = self.names.nodes_named(where.removeprefix("name="))
         words = [where] if is_name or _LINE.fullmatch(where) else where.split()
         counted = [word for word in words if word.startswith("hits=")]
         asked = [self._read_word(word) for word in words if word not in counted]
         if not words and not expression:
-            raise Mistake(
+            raise CommandError(
                 message("break: a location is required, such as: b op=mul, or: b if abs(up) > 1")
             )
         places = intersection(asked) if asked else every_step(self.walk.operations)
         if not places.steps:
-            raise Mistake(message("break: no step matches {text}", text=places.text))
+            raise CommandError(message("break: no step matches {text}", text=places.text))
         stop = Breakpoint(places)
         for word in counted:
             stop.hits = hit_condition(word.removeprefix("hits="))
@@ -330,16 +332,16 @@ class Stopping(Looking):
         """Read one word of where to stop."""
         key, equals, value = word.partition("=")
         operations = self.walk.operations
-        if self.names.known(word):
+        if self.names.nodes_named(word):
             return self._guess(word)
         if equals and not value:
-            raise Mistake(
+            raise CommandError(
                 message("break: a value is required after {word}, such as: b op=mul", word=word)
             )
         if equals and key in ("op", "operation"):
             return at_operation(operations, value)
         if equals and key == "name":
-            pattern = escape(value) if self.names.known(value) else value
+            pattern = escape(value) if self.names.nodes_named(value) else value
             places = at_name(operations, pattern, self.names)
             return places._replace(text=message("name {value}", value=value))
         if equals and key == "scope":
@@ -347,7 +349,7 @@ class Stopping(Looking):
         if equals and key == "step":
             return at_step(operations, self.step_number(value))
         if equals:
-            raise Mistake(
+            raise CommandError(
                 message("break: {key} must be one of op, name, scope, step and hits", key=key)
             )
         if word in ("nan", "inf", "nonfinite"):
@@ -363,9 +365,11 @@ class Stopping(Looking):
     def _line(self, text: str, otherwise: str) -> StepSelection:
         """Read FILE:LINE, or a LINE of the file at hand; a file goes by the end of its path."""
         path, _, line = text.rpartition(":")
-        number, sites = whole_number(line), [n.location for n in self.walk.operations if n.location]
+        number, sites = read_integer(line), [n.location for n in self.walk.operations if n.location]
         if not sites:
-            raise Mistake(message("break: no line numbers were recorded: {lines}", lines=LINES))
+            raise CommandError(
+                message("break: no line numbers were recorded: {lines}", lines=HOW_TO_RECORD_LINES)
+            )
         here = self.node.location or sites[0]
         paths = dict.fromkeys(f.path for s in dict.fromkeys(sites) for f in s.frames)
         wanted = path or here.user.path
@@ -374,7 +378,7 @@ class Stopping(Looking):
             if places.steps:
                 return places
         text = f"{wanted}:{number}"
-        raise Mistake(
+        raise CommandError(
             otherwise
             if otherwise != text
             else message("break: no step was created at {text}", text=text)
@@ -390,22 +394,22 @@ class Stopping(Looking):
         for reading in readings:
             if (places := reading()).steps:
                 return places
-        if not self.names.known(word) and not word.startswith("#"):
+        if not self.names.nodes_named(word) and not word.startswith("#"):
             places = at_function(operations, word)
             if places.steps:
                 return places
         node = self.find(word)
         if not node.parents:
-            raise Mistake(
+            raise CommandError(
                 message("break: {word} is a leaf and has no step; try: watch {word}", word=word)
             )
         return StepSelection(message("name {word}", word=word), {self.names.numbers[node]})
 
 
-def _unverified(stop: Breakpoint) -> Breakpoint:
+def _without_pass_state(stop: Breakpoint) -> Breakpoint:
     """Return a breakpoint without what belongs to a pass."""
-    places = StepSelection(stop.places.text, ())
-    return replace(stop, places=places, condition=None, hits=None, met=[], error=None)
+    places = StepSelection(stop.selection.text, ())
+    return replace(stop, selection=places, condition=None, hits=None, hit_steps=[], error=None)
 
 
 _LINE = re.compile(r"[^=]*\S:\d+")

@@ -23,7 +23,7 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
     """Do a backward pass before the eyes of an editor; the first one waits for it."""
     with _waiting:
         session = _session()
-    if session.over.is_set():
+    if session.detached.is_set():
         Pass(root, grad, retain_grads).do()
     else:
         backward_hook(session.visit)(root, grad, retain_grads)
@@ -58,6 +58,6 @@ def _session() -> Session:
     session = Session(editor.channel, starts_program=False)
     session.client = Client(editor.client)
     session.start(editor.request)
-    session.begun.wait()
+    session.configured.wait()
     atexit.register(session.end)
     return session

@@ -13,8 +13,8 @@ from typing import Any
 from zlib import crc32
 
 from autolm.debugger.dap.client import Client
-from autolm.debugger.dap.messages import Message
-from autolm.debugger.prompt import one_line
+from autolm.debugger.dap.messages import JsonObject
+from autolm.debugger.prompt import error_line
 from autolm.engine.graph import Node
 from autolm.engine.location import Location
 from autolm.outside.language import say
@@ -44,7 +44,7 @@ PASS = "backward"
 
 
 @dataclass
-class Told:
+class EditorBreakpoint:
     """A breakpoint as the editor told it.
 
     Attributes
@@ -68,24 +68,24 @@ class Told:
     hits: str = ""
     log: str = ""
     id: int = 0
-    stop: Breakpoint | None = None
+    breakpoint: Breakpoint | None = None
     why: str = "no backward pass yet: there is no graph"
     is_pending: bool = True
-    found_line: int = field(default=0)
-    met: int = 0
+    actual_line: int = field(default=0)
+    hit_count: int = 0
 
     @property
     def is_pass(self) -> bool:
         """Whether it stops at the start of passes: a function breakpoint on `backward`."""
         return self.kind == FUNCTION and self.where == PASS
 
-    def shown(self, client: Client) -> Message:
+    def shown(self, client: Client) -> JsonObject:
         """Return it as the editor reads it."""
-        found: Message = {"id": self.id, "verified": self.stop is not None}
+        found: JsonObject = {"id": self.id, "verified": self.breakpoint is not None}
         if self.kind == LINE:
-            line = client.line(self.found_line or self.line)
+            line = client.line(self.actual_line or self.line)
             found |= {"line": line, "source": client.source(self.where)}
-        if self.stop is None:
+        if self.breakpoint is None:
             found |= {
                 "message": say(self.why),
                 "reason": "pending" if self.is_pending else "failed",
@@ -93,19 +93,21 @@ class Told:
         return found
 
 
-class Stops:
+class EditorBreakpoints:
     """All breakpoints that the editor has told."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, str], list[Told]] = {}
+        self._breakpoints: dict[tuple[str, str], list[EditorBreakpoint]] = {}
 
-    def __iter__(self) -> Iterator[Told]:
-        for group in self._told.values():
+    def __iter__(self) -> Iterator[EditorBreakpoint]:
+        for group in self._breakpoints.values():
             yield from group
 
-    def replace(self, kind: str, path: str, told: Sequence[Told]) -> list[Told]:
+    def replace(
+        self, kind: str, path: str, told: Sequence[EditorBreakpoint]
+    ) -> list[EditorBreakpoint]:
         """Let these be all of a kind, in a path; return those that were before."""
-        before = self._told.pop((kind, path), [])
+        before = self._breakpoints.pop((kind, path), [])
         taken = {each.id for each in self}
         for each in told:
             # By what it is, and by no count: so it is the same in the next run of the program.
@@ -113,15 +115,15 @@ class Stops:
             while each.id in taken or each.id >= 2**31:
                 each.id = (each.id + 1) % 2**31
             taken.add(each.id)
-        self._told[kind, path] = list(told)
+        self._breakpoints[kind, path] = list(told)
         return before
 
-    def of(self, stops: Iterable[Breakpoint]) -> list[Told]:
+    def of(self, stops: Iterable[Breakpoint]) -> list[EditorBreakpoint]:
         """Return those that stand behind some breakpoints of a walk."""
-        return [told for stop in stops for told in self if told.stop is stop]
+        return [told for stop in stops for told in self if told.breakpoint is stop]
 
 
-class Setting:
+class BreakpointSetter:
     """Sets breakpoints in one pass.
 
     Parameters
@@ -143,11 +145,11 @@ class Setting:
     ) -> None:
         self.walk, self.namespace, self.blame, self.say = walk, namespace, blame, say
 
-    def set(self, told: Told) -> None:
+    def set(self, told: EditorBreakpoint) -> None:
         """Let a breakpoint stop in this pass, if it fits a step; say of others why not."""
-        told.stop, told.is_pending, told.found_line = None, False, 0
+        told.breakpoint, told.is_pending, told.actual_line = None, False, 0
         if told.is_pass:
-            told.stop = self.walk.add(Breakpoint(StepSelection("start of the pass", ())))
+            told.breakpoint = self.walk.add(Breakpoint(StepSelection("start of the pass", ())))
             return
         try:
             stop = Breakpoint(
@@ -157,33 +159,35 @@ class Setting:
                 self._logging(told.log) if told.log else None,
             )
         except Exception as error:
-            told.why = one_line(error)
+            told.why = error_line(error)
             return
         if not stop.is_verified:
             told.why = message("no step of this pass matches {text}", text=stop.text)
             return
-        told.stop = self.walk.add(stop)
+        told.breakpoint = self.walk.add(stop)
         if told.kind == LINE:
-            locations = (self.walk.operations[step].location for step in stop.places.steps)
-            told.found_line = min(_line_of(location, told) for location in locations if location)
+            locations = (self.walk.operations[step].location for step in stop.selection.steps)
+            told.actual_line = min(
+                _first_line_around(location, told) for location in locations if location
+            )
 
-    def remove(self, told: Told) -> None:
+    def remove(self, told: EditorBreakpoint) -> None:
         """Let it stop no more."""
-        if told.stop is not None:
-            self.walk.breakpoints.pop(told.stop.id, None)
+        if told.breakpoint is not None:
+            self.walk.breakpoints.pop(told.breakpoint.id, None)
 
-    def _places(self, told: Told) -> StepSelection:
+    def _places(self, told: EditorBreakpoint) -> StepSelection:
         operations, names = self.walk.operations, self.namespace.names
         if told.kind == LINE:
             return at_line(operations, told.where, told.line)
         if told.kind == DATA:
             return at_change_of(operations, names.find(told.where), names)
         if told.kind == EXCEPTION:
-            return self._blamed()
+            return self._blame_text()
         places = at_word(operations, told.where, names)
         return places if places.steps else at_function(operations, told.where)
 
-    def _blamed(self) -> StepSelection:
+    def _blame_text(self) -> StepSelection:
         """Return the step of the operation that is to blame, or where its number is first met."""
         blame, operations = self.blame(), self.walk.operations
         if blame is None:
@@ -195,7 +199,7 @@ class Setting:
         return at_nonfinite(operations)
 
     def _logging(self, text: str) -> Callable[[Any], object]:
-        read_log = self.namespace.message(text)
+        read_log = self.namespace.log_message(text)
         return lambda step: self.say(read_log(step))
 
 
@@ -205,7 +209,7 @@ def _constants(node: Node, guilty: Node) -> tuple[Node, ...]:
     return () if is_step else node.parents
 
 
-def _line_of(location: Location, told: Told) -> int:
+def _first_line_around(location: Location, told: EditorBreakpoint) -> int:
     """Return the line at which an expression begins that a breakpoint stands in."""
     lines = [
         frame.line

@@ -7,7 +7,7 @@ import pytest
 
 from autolm import Tensor, Value, ops, primitive, record_locations, scope
 from autolm.debugger.commands import Debugger
-from autolm.debugger.screen import LINES
+from autolm.debugger.screen import HOW_TO_RECORD_LINES
 from autolm.engine.backprop import latest_root
 from autolm.walking.tokens import Tokens
 from tests.session import Session
@@ -403,7 +403,7 @@ OR_NAME = " nor a name (help lists the commands)"
         ("condition", "condition: the number of a breakpoint is required (b lists them)"),
         ("until 1", "until: step 1 is not ahead; to go back to it: goto 1"),
         ("l 0", "the step must be 1…5, got 0"),
-        ("b 99", f"break: no line numbers were recorded: {LINES}"),
+        ("b 99", f"break: no line numbers were recorded: {HOW_TO_RECORD_LINES}"),
         ("b op=softmax", "break: no step matches operation softmax"),
         ("b colour=red", "break: colour must be one of op, name, scope, step and hits"),
         ("b x1", "break: x1 is a leaf and has no step; try: watch x1"),

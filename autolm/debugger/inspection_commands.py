@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.debugger.prompt import Mistake, Prompt, one_line
-from autolm.debugger.screen import LINES, Screen, dim, red
+from autolm.debugger.prompt import CommandError, Prompt, error_line
+from autolm.debugger.screen import HOW_TO_RECORD_LINES, Screen, dim, red
 from autolm.drawing.drawing import render
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node, topological_order
@@ -44,14 +44,14 @@ from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk
 from autolm.walking.wording import NOT_COMPUTED, assignment, shape, show
 
-USES = 20  # how many uses of a node `why` shows
-AROUND = 5  # how many steps are listed before and after one
-LISTED = 1000  # how many steps are listed at most
+MAX_USES = 20  # how many uses of a node `why` shows
+STEPS_AROUND = 5  # how many steps are listed before and after one
+MAX_STEPS_LISTED = 1000  # how many steps are listed at most
 KEYWORDS = {*keyword.kwlist, *keyword.softkwlist}
 ZOOM_LIMIT = 100_000  # numbers; more are neither quick to expand nor a joy to walk
 
 
-class Looking(Prompt):
+class InspectionCommands(Prompt):
     """A walk, and the commands that look at it.
 
     Parameters
@@ -97,24 +97,24 @@ class Looking(Prompt):
 
     # Python
 
-    def knows(self, name: str) -> bool:
+    def is_defined(self, name: str) -> bool:
         """Whether Python has this name here."""
-        return name in self.namespace.known() or name == "step"
+        return name in self.namespace.bindings() or name == "step"
 
     def run_python(self, text: str) -> None:
         """Evaluate an expression and print what it is, or run a statement."""
         if not text:
-            raise Mistake(message("!: Python code is required, such as: !n.grad"))
+            raise CommandError(message("!: Python code is required, such as: !n.grad"))
         text = self._read_block(text)
         if not self.namespace.is_expression(text):
             word = text.split()[0]
-            if word.isidentifier() and word not in KEYWORDS and not self.knows(word):
+            if word.isidentifier() and word not in KEYWORDS and not self.is_defined(word):
                 rest = text[len(word) :].lstrip()
                 if not rest.startswith(("=", ":", ".", ",")):
                     raise self.no_name(word)
             self.namespace.execute(text)
             return
-        if text.isidentifier() and not self.knows(text) and not hasattr(builtins, text):
+        if text.isidentifier() and not self.is_defined(text) and not hasattr(builtins, text):
             raise self.no_name(text)
         self._say_value(text, repr, says_none=False)
 
@@ -134,8 +134,8 @@ class Looking(Prompt):
     ) -> None:
         """Print the value of an expression; what has not arrived is not 0, and is told."""
         if not text:
-            raise Mistake(message("an expression is required, such as: p node.data"))
-        missing = self.namespace.not_arrived(text)
+            raise CommandError(message("an expression is required, such as: p node.data"))
+        missing = self.namespace.missing_gradients(text)
         if text in missing:
             self.say(
                 message(
@@ -182,9 +182,9 @@ class Looking(Prompt):
 
     def step_number(self, text: str) -> int:
         """Read the number of a step."""
-        number, count = whole_number(text), len(self.walk.operations)
+        number, count = read_integer(text), len(self.walk.operations)
         if not 1 <= number <= count:
-            raise Mistake(
+            raise CommandError(
                 message("the step must be 1…{count}, got {number}", number=number, count=count)
             )
         return number
@@ -214,7 +214,7 @@ class Looking(Prompt):
         whatis EXPRESSION
         """
         if not argument:
-            raise Mistake(message("whatis: an expression is required, such as: whatis node"))
+            raise CommandError(message("whatis: an expression is required, such as: whatis node"))
         value = self.evaluate(argument)
         kind = type(value).__qualname__
         if isinstance(value, Node):
@@ -245,7 +245,7 @@ class Looking(Prompt):
         value = self.evaluate(argument) if argument else self.node
         if isinstance(value, Node):
             if value.op is None:
-                raise Mistake(
+                raise CommandError(
                     message(
                         "source: {name} is a leaf; no operation made it", name=self.names(value)
                     )
@@ -254,11 +254,11 @@ class Looking(Prompt):
         try:
             lines, first = inspect.getsourcelines(value)
         except TypeError:
-            raise Mistake(
+            raise CommandError(
                 message("source: {argument} is no function, class or module", argument=argument)
             ) from None
         except OSError as error:
-            raise Mistake(message("source: {error}", error=error)) from None
+            raise CommandError(message("source: {error}", error=error)) from None
         path = inspect.getsourcefile(value)
         numbered = [f"{first + i:4}  {line.rstrip()}" for i, line in enumerate(lines)]
         self.write("\n".join([str(path), *numbered]))
@@ -268,7 +268,7 @@ class Looking(Prompt):
 
         interact
         """
-        known = self.namespace.known()
+        known = self.namespace.bindings()
         with suppress(Exception):  # of a rule that fails there is no step
             known["step"] = self.walk.preview()
         with suppress(SystemExit):
@@ -294,9 +294,9 @@ class Looking(Prompt):
         display [EXPRESSION]
         """
         if argument:
-            self.namespace.not_arrived(argument)  # a text that is no expression raises now
+            self.namespace.missing_gradients(argument)  # a text that is no expression raises now
             new = max(self.displays, default=0) + 1
-            self.displays[new] = argument, self.namespace.shown(argument)
+            self.displays[new] = argument, self.namespace.value_text(argument)
         for number in [new] if argument else self.displays:
             expression, _ = self.displays[number]
             self.say(
@@ -304,14 +304,14 @@ class Looking(Prompt):
                     "display {number}: {expression} = {value}",
                     number=number,
                     expression=expression,
-                    value=self.namespace.tried(expression),
+                    value=self.namespace.value_or_error(expression),
                 )
             )
 
     def show_displays(self) -> None:
         """Print of what is displayed what has changed."""
         for number, (expression, before) in self.displays.items():
-            now = self.namespace.tried(expression)
+            now = self.namespace.value_or_error(expression)
             if now != before:
                 self.displays[number] = expression, now
                 self.say(
@@ -331,8 +331,8 @@ class Looking(Prompt):
         """
         if not argument:
             self.displays.clear()
-        elif self.displays.pop(whole_number(argument), None) is None:
-            raise Mistake(message("display {argument} does not exist", argument=argument))
+        elif self.displays.pop(read_integer(argument), None) is None:
+            raise CommandError(message("display {argument} does not exist", argument=argument))
 
     # Places
 
@@ -343,8 +343,8 @@ class Looking(Prompt):
         """
         count = len(self.walk.operations)
         center = self.step_number(argument) - 1 if argument else self.walk.position
-        first = max(0, min(center - AROUND, count - 2 * AROUND - 1))
-        self.say(self.screen.list(range(first, min(first + 2 * AROUND + 1, count))))
+        first = max(0, min(center - STEPS_AROUND, count - 2 * STEPS_AROUND - 1))
+        self.say(self.screen.list(range(first, min(first + 2 * STEPS_AROUND + 1, count))))
 
     def do_longlist(self, argument: str) -> None:
         """List every step of this module, or of the one that up has chosen.
@@ -354,11 +354,12 @@ class Looking(Prompt):
         scope = self.scope_in_view()
         scope = self.node.scope if scope is None else scope
         inside = [i for i, n in enumerate(self.walk.operations) if is_within(n.scope, scope)]
-        self.say(self.screen.list(inside[:LISTED]))
-        if len(inside) > LISTED:
+        self.say(self.screen.list(inside[:MAX_STEPS_LISTED]))
+        if len(inside) > MAX_STEPS_LISTED:
             self.say(
                 message(
-                    "… and {count} more (l K lists the steps around K)", count=len(inside) - LISTED
+                    "… and {count} more (l K lists the steps around K)",
+                    count=len(inside) - MAX_STEPS_LISTED,
                 )
             )
 
@@ -371,7 +372,7 @@ class Looking(Prompt):
         selected = len(scopes) - 1 - self.outwards
         self.say(self.screen.where(scopes, selected, self.stack.frames()))
         if self.node.location is None:
-            self.say(message("no line numbers were recorded: {lines}", lines=LINES))
+            self.say(message("no line numbers were recorded: {lines}", lines=HOW_TO_RECORD_LINES))
             return
         user = self.node.location.user
         line = linecache.getline(user.path, user.line).strip()
@@ -393,7 +394,7 @@ class Looking(Prompt):
 
     def _go_outwards(self, change: int) -> None:
         if not 0 <= self.outwards + change < len(self.scopes()):
-            raise Mistake(
+            raise CommandError(
                 message("this is the outermost scope")
                 if change > 0
                 else message("this is the scope of the step itself")
@@ -410,11 +411,11 @@ class Looking(Prompt):
         Without a node, that of this step.
         """
         name, _, count = argument.rpartition(" ") if " " in argument else (argument, "", "")
-        if count and (not count.isdigit() or self.names.known(argument)):
+        if count and (not count.isdigit() or self.names.nodes_named(argument)):
             name, count = argument, ""
         node = self.find(name)
-        self.say(self.walk.explain(node, paths=int(count or 0)).text(self.names, most=USES))
-        earlier = self.walk.earlier(node)
+        self.say(self.walk.explain(node, paths=int(count or 0)).text(self.names, most=MAX_USES))
+        earlier = self.walk.grad_before_pass(node)
         if earlier is not None:
             self.say(message("  plus {gradient} from earlier passes", gradient=show(earlier)))
         sent = len(self.walk.uses(node))
@@ -469,14 +470,14 @@ class Looking(Prompt):
         """
         name, equals, expression = argument.partition("=")
         if not equals or not name.strip() or not expression.strip():
-            raise Mistake(message("set: a name and a value are required, such as: set w1 = 2"))
+            raise CommandError(message("set: a name and a value are required, such as: set w1 = 2"))
         node, place = self._place(name.strip())
         data = self.evaluate(expression.strip())
         if place:
-            data = adapter_of(node.data).changed(place, data)
-        with self.interrupts_held():  # half a way to the start and back is no place to stop
+            data = adapter_of(node.data).with_entry(place, data)
+        with self.deferred_interrupts():  # half a way to the start and back is no place to stop
             change = self.walk.set(node, data)
-        self.say(change.text(self.names.in_full))
+        self.say(change.text(self.names.full))
 
     def _place(self, text: str) -> tuple[Node, tuple[int, ...]]:
         """Read what is to be set: a node, or with a place one number of its array."""
@@ -484,7 +485,7 @@ class Looking(Prompt):
         if not bracket or text in self.names.by_name:
             return self.find(text), ()
         node = self.find(name.strip())
-        return node, _index(index, adapter_of(node.data).shape, f"set {name}[{{}}] = 1")
+        return node, _read_index(index, adapter_of(node.data).shape, f"set {name}[{{}}] = 1")
 
     # Pictures
 
@@ -515,35 +516,37 @@ class Looking(Prompt):
         """
         node = self.node
         if isinstance(node, Value):
-            raise Mistake(message("zoom: this is a Value already; it cannot be expanded further"))
+            raise CommandError(
+                message("zoom: this is a Value already; it cannot be expanded further")
+            )
         if not isinstance(node, Tensor):
-            raise Mistake(
+            raise CommandError(
                 message(
                     "zoom: only a Tensor of autolm can be expanded; use open to see inside "
                     "a function"
                 )
             )
         if node.size + sum(parent.size for parent in node.parents) > ZOOM_LIMIT:
-            raise Mistake(
+            raise CommandError(
                 message(
                     "zoom: {node} depends on more than {limit} numbers; too many to expand",
                     node=self.names(node),
                     limit=ZOOM_LIMIT,
                 )
             )
-        index = _index(argument, node.shape, "zoom {}")
+        index = _read_index(argument, node.shape, "zoom {}")
         expanded = expand(node, zoom=True)
         element = expanded[node][index]
         for each in topological_order(element):
             each.location = each.location or node.location  # all of it was made there
         names = {
-            f"{_array(self.names(each))}{_bracketed(place)}": value
+            f"{_parenthesized(self.names(each))}{_index_text(place)}": value
             for each in (node, *node.parents)
             for place, value in _elements(expanded[each])
         }
         name = Names(topological_order(element)[::-1], names)(element)
         if not element.parents or not element.requires_grad:
-            raise Mistake(
+            raise CommandError(
                 message(
                     "zoom: this number is {name} itself; there is nothing to step through",
                     name=name,
@@ -559,7 +562,7 @@ class Looking(Prompt):
         The arrays are the same. q comes back.
         """
         opened, leaves = decompose(self.node)
-        tokens = self.tokens.along({**leaves, self.node: opened})
+        tokens = self.tokens.for_nodes({**leaves, self.node: opened})
         upstream, name = self.walk.gradients[self.node], self.names(self.node)
         self._walk_inside(opened, upstream, {"tokens": tokens}, name)
 
@@ -576,7 +579,7 @@ class Looking(Prompt):
         with Walk(root, upstream) as walk:
             inner = type(self)(walk, {**self.variables, **names})
             inner.prompt = f"(bp {title}) "
-            inner.own_aliases = self.own_aliases
+            inner.user_aliases = self.user_aliases
             inner.cmdqueue, inner.queued = self.cmdqueue, self.queued  # the next lines are its own
             inner.open()
             self.queued = inner.queued
@@ -586,34 +589,34 @@ class Looking(Prompt):
 
     def view(self, note: str = "") -> str:
         """Return the step that is next, as it is shown; a rule that fails says so."""
-        lines = [self.screen.ahead(note)]
+        lines = [self.screen.next_step_line(note)]
         try:
             lines += self.screen.arithmetic()
         except Exception as error:  # of a user's rule: it is told, and one can go elsewhere
-            lines.append(red(one_line(error)))
+            lines.append(red(error_line(error)))
         return "\n".join(lines)
 
 
-def whole_number(text: str) -> int:
+def read_integer(text: str) -> int:
     """Read a whole number that was typed."""
     try:
         return int(text)
     except ValueError:
-        raise Mistake(message("{text} is not an integer", text=text)) from None
+        raise CommandError(message("{text} is not an integer", text=text)) from None
 
 
-def _index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
+def _read_index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
     """Read "0,2" or "[0, 2]" as a place in an array."""
     command, _, _ = usage.partition(" ")
     words = text.strip("[]() ").replace(",", " ").split()
-    index = tuple(whole_number(word) for word in words)
+    index = tuple(read_integer(word) for word in words)
     if index and not shape:
-        raise Mistake(
+        raise CommandError(
             message("{command}: this is a single number; it cannot be indexed", command=command)
         )
     if len(index) != len(shape):
         example = usage.format(",".join("0" * len(shape)))
-        raise Mistake(
+        raise CommandError(
             message(
                 "{command}: the array has shape {shape}; give {count} indices: {example}",
                 command=command,
@@ -624,7 +627,7 @@ def _index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
         )
     for place, length in zip(index, shape, strict=True):
         if not -length <= place < length:
-            raise Mistake(
+            raise CommandError(
                 message(
                     "{command}: index {place} must be 0…{last}; the array has shape {shape}",
                     command=command,
@@ -636,11 +639,11 @@ def _index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
     return index
 
 
-def _array(name: str) -> str:
+def _parenthesized(name: str) -> str:
     return name if is_atom(name) else f"({name})"
 
 
-def _bracketed(place: tuple[int, ...]) -> str:
+def _index_text(place: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, place))}]" if place else ""
 
 

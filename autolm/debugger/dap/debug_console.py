@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, NamedTuple
 
+from autolm.debugger.breakpoint_commands import TypedBreakpoint
 from autolm.debugger.commands import Debugger
-from autolm.debugger.prompt import WORD_BREAKS, Mistake
-from autolm.debugger.stopping import Typed
+from autolm.debugger.prompt import WORD_BREAKS, CommandError
 from autolm.engine.graph import Node
 from autolm.engine.location import Frame
 from autolm.outside.message import message
@@ -20,7 +20,7 @@ from autolm.walking.passes import Passes
 from autolm.walking.walk import Walk
 
 
-class Inside(NamedTuple):
+class OpenedGraph(NamedTuple):
     """A graph that was opened inside a step, to be walked."""
 
     root: Node
@@ -28,7 +28,7 @@ class Inside(NamedTuple):
     variables: Mapping[str, Any]
 
 
-class Console(Debugger):
+class DebugConsole(Debugger):
     """The prompt over a pass that an editor walks too.
 
     Attributes
@@ -50,7 +50,7 @@ class Console(Debugger):
         super().__init__(walk, variables, call, passes)
         self.intro = None  # an editor shows where the pass is
         self.pause = pause
-        self.inside: Inside | None = None
+        self.opened_graph: OpenedGraph | None = None
 
     def is_expression(self, line: str) -> bool:
         """Whether a line is no command, and can be evaluated."""
@@ -58,12 +58,12 @@ class Console(Debugger):
         if (
             name is not None
             or text.startswith("!")
-            or (text.isidentifier() and not self.knows(text))
+            or (text.isidentifier() and not self.is_defined(text))
         ):
             return False
         return self.namespace.is_expression(text)
 
-    def tell(self, line: str) -> tuple[str, bool]:
+    def run_line(self, line: str) -> tuple[str, bool]:
         """Run a line; return what it prints, and whether it leaves the pass."""
         self.stdout = io.StringIO()
         with redirect_stdout(self.stdout):  # what it evaluates may print, too
@@ -82,13 +82,13 @@ class Console(Debugger):
         complete = getattr(self, f"complete_{name}", self.completedefault)
         return begin, sorted(set(complete(word, line, begin, len(line))))
 
-    def know(self, stop: Breakpoint) -> None:
+    def register_breakpoint(self, stop: Breakpoint) -> None:
         """Let commands speak of a breakpoint that the editor has set."""
-        self.typed[stop.id] = Typed("break", stop.text)
+        self.typed[stop.id] = TypedBreakpoint("break", stop.text)
 
     def read_line(self, prompt: str) -> str | None:
         """Refuse to read: there is no terminal."""
-        raise Mistake(
+        raise CommandError(
             message("the editor's console sends one line at a time, and this command needs several")
         )
 
@@ -97,15 +97,15 @@ class Console(Debugger):
 
         interact
         """
-        raise Mistake(
+        raise CommandError(
             message("interact: not needed here; any line that is not a command runs as Python")
         )
 
     @contextmanager
-    def interrupts_held(self) -> Iterator[threading.Event]:
+    def deferred_interrupts(self) -> Iterator[threading.Event]:
         """Let the editor's pause end a long way."""
         yield self.pause
 
     def _walk_inside(self, root: Node, upstream: Any, names: Mapping[str, Any], title: str) -> None:
-        self.inside = Inside(root, upstream, {**self.variables, **names})
+        self.opened_graph = OpenedGraph(root, upstream, {**self.variables, **names})
         self.say(message("inside {title}; continue at its end, or q, returns", title=title))
