@@ -1,7 +1,4 @@
-"""The player: a pass through a graph as one HTML page (floor 5).
-
-A face of `walking` and `drawing`, by their public names. The page fetches nothing.
-"""
+"""The player: a forward and backward pass as one HTML page, which makes no network requests."""
 
 from autolm.pages.player_page import player
 

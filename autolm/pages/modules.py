@@ -1,7 +1,7 @@
-"""What the player plays of a graph that is too large to draw: modules as steps, which open.
+"""The moments of a large graph: one step per module, which can be expanded.
 
-One pass of the engine is walked, and what it sends is summed up by atom: how many contributions,
-the smallest and the largest. Each picture then reads these sums for its own boxes.
+The contributions of one backward pass are summarised by atom: their count, minimum and maximum.
+Each picture combines the summaries of the atoms in its boxes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.pages.matrices import Matrices
 from autolm.pages.playback import (
-    LINES,
+    MAX_OPERANDS,
     Moment,
     Words,
     arrows_between,
@@ -34,7 +34,7 @@ from autolm.walking.array_adapter import adapter_of
 
 @dataclass
 class Extent:
-    """Numbers or arrays, summed up."""
+    """A summary of numbers or arrays: count, minimum and maximum."""
 
     count: int = 0
     low: float = np.inf
@@ -43,7 +43,7 @@ class Extent:
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Extent:
-        """Sum up floats, or arrays; of those without numbers there is nothing to say."""
+        """Summarise floats or arrays; empty arrays do not count."""
         values = [value for value in values if isinstance(value, float) or adapter_of(value).size]
         if not values:
             return cls()
@@ -54,14 +54,14 @@ class Extent:
         return cls(len(values), float(array.min()), float(array.max()), values[0])
 
     def merge(self, other: Extent) -> None:
-        """Take all that another one did into account."""
+        """Add the values of another summary."""
         if not self.count:
             self.first = other.first
         self.count += other.count
         self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
 
     def is_finite(self) -> bool:
-        """Whether every number is."""
+        """Whether all numbers are finite."""
         return bool(np.isfinite([self.low, self.high]).all())
 
     def __str__(self) -> str:
@@ -80,21 +80,21 @@ class AtomPass:
 
     Attributes
     ----------
-    sent, gradients
-        What was sent from atom to atom, and what each got.
+    contributions, gradients
+        The contributions from atom to atom, and the gradients of each atom.
     first, last
-        The first step of each atom, and the number of its last.
+        The first step of each atom, and the index of its last step.
     """
 
-    sent: dict[tuple[int, int], Extent]
+    contributions: dict[tuple[int, int], Extent]
     gradients: list[Extent]
     first: dict[int, Step]
     last: dict[int, int]
 
 
 def walk_atoms(root: Node, atoms: Sequence[Atom], place: Mapping[Node, int]) -> AtomPass:
-    """Walk one backward pass of the engine, and sum it up by atom."""
-    sent: dict[tuple[int, int], list[Any]] = {}
+    """Do a backward pass, and summarise it by atom."""
+    contributions: dict[tuple[int, int], list[Any]] = {}
     gradients: list[list[Any]] = [[] for _ in atoms]
     first: dict[int, Step] = {}
     last: dict[int, int] = {}
@@ -106,13 +106,13 @@ def walk_atoms(root: Node, atoms: Sequence[Atom], place: Mapping[Node, int]) -> 
         gradients[head].append(step.upstream)
         for parent, _, value, _, after in step.contributions:
             if after is not None:
-                sent.setdefault((place[parent], head), []).append(value)
+                contributions.setdefault((place[parent], head), []).append(value)
                 if not parent.parents:
                     leaves[parent] = after
     for leaf, gradient in leaves.items():
         gradients[place[leaf]].append(gradient)
     return AtomPass(
-        {key: Extent.of(values) for key, values in sent.items()},
+        {key: Extent.of(values) for key, values in contributions.items()},
         [Extent.of(values) if values else Extent() for values in gradients],
         first,
         last,
@@ -129,7 +129,7 @@ def module_moments(
     words: Words,
     matrices: Matrices | None,
 ) -> list[Moment]:
-    """Play a collapsed picture: one moment for each box, each way."""
+    """Return the moments of a collapsed picture: one per box and direction."""
     boxes = view.boxes[: len(groups)]
     played = [Moment("start", "The leaves are given.", ["Press → for the first part."])]
     played += [
@@ -166,7 +166,7 @@ def _note_what_is_done(
     steps = 0
     if matrices:
         everything = (node for group in groups for i in group.members for node in atoms[i].nodes)
-        played[0].matrices = matrices.given(everything)
+        played[0].matrices = matrices.leaves_of(everything)
     for moment in played[1:]:
         inside = members.get(moment.box, [])
         if matrices:
@@ -217,7 +217,7 @@ def _backward(
     to_outside, lines = Extent(), list[str]()
     for i in group.members:
         for operand in atoms[i].operands:
-            extent = done.sent.get((operand, i))
+            extent = done.contributions.get((operand, i))
             if extent is None or operand in inside:
                 continue
             if atoms[operand].is_leaf:
@@ -242,7 +242,7 @@ def _backward(
         moment.lines.append(f"→ {view.boxes[other].title}: {_contributions(extent)}")
     if to_outside.count:
         moment.lines.append(f"→ before this part: {_contributions(to_outside)}")
-    moment.lines += list(dict.fromkeys(lines))[: LINES + 4]
+    moment.lines += list(dict.fromkeys(lines))[: MAX_OPERANDS + 4]
     return moment
 
 
@@ -260,7 +260,7 @@ def _write_gradients(
     for box, group in zip(boxes, groups, strict=True):
         results = _results(group, atoms)
         arrived = _merged(done.gradients[i] for i in results)
-        users = [head for tail, head in done.sent if tail in results and head in keys]
+        users = [head for tail, head in done.contributions if tail in results and head in keys]
         last = max((position.get(keys[head], 0) for head in users), default=0)
         if arrived.count:
             backward[last].writes.setdefault(box.key, {})["grad"] = str(arrived)

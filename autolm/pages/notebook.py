@@ -1,9 +1,8 @@
-"""The player in a notebook: a widget that moves a walk and is moved by it, or a page in a frame.
+"""The player in a notebook: a widget that is synchronised with a walk, or a page in a frame.
 
-The widget is anywidget's, which Jupyter, VS Code, Colab and Marimo show. Its front is the page
-itself in a frame; the two speak by the messages that any page around a player may send. Without
-anywidget (the extra `notebook`) the page stands in a frame by itself. Of a walk that a cell has
-moved, the page learns at the end of the cell.
+The widget (anywidget, from the extra `notebook`) embeds the page and exchanges messages with it.
+Without anywidget the page is shown in a plain frame. When a cell moves the walk, the page follows
+at the end of the cell.
 """
 
 from __future__ import annotations
@@ -27,53 +26,53 @@ HEIGHT = 680  # pixels
 
 
 class Player:
-    """A player that a notebook shows.
+    """A player that notebooks display.
 
     Attributes
     ----------
     html
         The page.
     walk
-        The pass that it moves, if it is of one.
+        The walk that the page moves, or None.
     """
 
     def __init__(self, html: str, title: str, done: Sequence[int], walk: Walk | None) -> None:
         self.html, self.title, self.walk = html, title, walk
-        self._done = done  # at each moment of the page: how many steps of the pass are done
+        self._done = done  # steps of the pass that are done at each moment
 
     def __repr__(self) -> str:
         linked = f", at step {self.walk.position} of its walk" if self.walk else ""
         return f"<{self.title}: {len(self._done)} moments{linked}>"
 
     def save(self, path: str | Path) -> Path:
-        """Write the page into a file."""
+        """Write the page to a file."""
         path = read_path("save", "path", path)
         write_whole(path, self.html.encode())
         return path
 
-    def moved(self, moment: int) -> None:
-        """Take the walk to where the page is."""
+    def move_walk(self, moment: int) -> None:
+        """Move the walk to a moment of the page."""
         if self.walk is None or moment == self.moment:
-            return  # the page has gone to where the walk is
+            return  # the page has followed the walk
         if self._done[moment] != self.walk.position:
             self.walk.goto(self._done[moment])
 
     def follow(self, *_: object) -> None:
-        """Take the page to where the walk is, unless it is there: to some of its moments it is."""
+        """Move the page to the position of the walk, unless it shows that position."""
         if self.walk is not None and self._done[self.widget.step] != self.walk.position:
             self.widget.step = self.moment
 
     @property
     def moment(self) -> int:
-        """The moment of the page at which the walk is."""
+        """The moment of the page at the position of the walk."""
         if self.walk is None or not self.walk.position:
             return 0
         done = self._done[bisect_right(self._done, self.walk.position) - 1]
-        return self._done.index(done)  # not the update after it, which is no step of the walk
+        return self._done.index(done)  # the first such moment, before the update
 
     @cached_property
     def widget(self) -> Any:
-        """The widget, whose `step` is the moment of the page; it needs the extra `notebook`."""
+        """The widget, whose `step` is the moment of the page; needs the extra `notebook`."""
         import anywidget
         import traitlets
 
@@ -85,7 +84,7 @@ class Player:
             "step": traitlets.Int(self.moment).tag(sync=True),
         }
         widget = type("PlayerWidget", (anywidget.AnyWidget,), fields)()
-        widget.observe(lambda change: self.moved(change["new"]), "step")
+        widget.observe(lambda change: self.move_walk(change["new"]), "step")
         shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
         if shell is not None and self.walk is not None:
             shell.events.register("post_run_cell", self.follow)
@@ -93,7 +92,7 @@ class Player:
 
     @property
     def frame(self) -> str:
-        """The page in a frame, as HTML."""
+        """HTML of the page in a frame."""
         return (
             f'<iframe title="{markup(self.title)}" srcdoc="{escape(self.html)}" '
             f'sandbox="allow-scripts" style="border:0;width:100%;height:{HEIGHT}px"></iframe>'

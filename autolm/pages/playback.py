@@ -1,9 +1,8 @@
-"""What the player plays: the steps of a graph, forward then backward, as plain text and keys.
+"""The moments of the player: the forward and backward steps of a graph, as texts.
 
-A step says which box it lights, what it writes into which boxes, and its arithmetic in words and
-numbers. Everything about gradients comes from the engine's own steps; nothing is computed again.
-Of a program of single numbers the same is told once more with slots for the numbers, which the page
-fills when a reader changes one of them.
+A moment has the box to highlight, the texts to write into boxes, and the arithmetic of its step;
+gradients are those of the engine. For graphs of Values there is also a version with slots in place
+of numbers, which the page fills when a reader changes a leaf.
 """
 
 from __future__ import annotations
@@ -21,30 +20,30 @@ from autolm.engine.graph import Node
 from autolm.walking import wording
 from autolm.walking.blame import blamed_nodes
 
-LINES = 6  # operands that are written out in one step
-LETTERS = re.compile(r"(?<![^\W\d])[aby](?![A-Za-z])")  # what the records call operands and result
+MAX_OPERANDS = 6  # operands that one moment lists
+LETTERS = re.compile(r"(?<![^\W\d])[aby](?![A-Za-z])")  # names of operands and result in formulas
 
 
 @dataclass
 class Moment:
-    """One position of the slider.
+    """One position of the slider of the player.
 
     Attributes
     ----------
     phase
         "start", "forward" or "backward".
     title, lines
-        What happens, and its arithmetic.
+        A description of the step, and its arithmetic.
     box, arrows
-        What is lit.
+        Keys of the box and the arrows to highlight.
     writes
-        By the key of a box: what its data and its gradient read from now on.
+        New texts of the data and the gradient of boxes, by the key of a box.
     alarms
-        The keys of boxes that are marked from now on: a number in them is not finite, and blamed.
+        Keys of boxes to mark because of a non-finite number.
     matrices
-        The numbers of the matrices that are in view.
+        Numbers of the matrices in view.
     steps
-        How many steps of the engine's pass are done by the end of it, if it is of that pass.
+        How many steps of the backward pass are done after it; None in the forward pass.
     """
 
     phase: str
@@ -59,72 +58,72 @@ class Moment:
 
 
 class Words:
-    """How the numbers and formulas of a pass are written.
+    """Formats the numbers and formulas of a pass.
 
     Parameters
     ----------
     names
-        What the nodes of the graph are called: a letter that is among them stands in no formula.
+        The names of the nodes; formulas do not use a letter that is one of them.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names = set(names)
 
     def data(self, node: Node) -> str:
-        """Write the numbers of a node."""
+        """Format the data of a node."""
         return wording.peek(node.data)
 
     def factor(self, node: Node) -> str:
-        """Write them as a part of a term: a negative one in brackets, an array by its shape."""
+        """Format the data of a node as a factor: negative numbers in brackets, arrays as shapes."""
         if np.ndim(node.data):
             return f"[{wording.shape(node.data)}]"
         text = wording.number(node.data)
         return f"({text})" if text.startswith("−") else text
 
     def upstream(self, step: Step) -> str:
-        """Write what has arrived at a node when its step is done."""
+        """Format the upstream gradient of a step."""
         return wording.peek(step.upstream)
 
     def before(self, step: Step, operand: int) -> str:
-        """Write the gradient of an operand before the step adds to it."""
+        """Format the gradient of an operand before a step."""
         before = step.contributions[operand].before
         return wording.NOT_COMPUTED if before is None else wording.peek(before)
 
     def after(self, step: Step, operand: int) -> str:
-        """Write the gradient of an operand after it."""
+        """Format the gradient of an operand after a step."""
         return wording.peek(step.contributions[operand].after)
 
     def arithmetic(self, step: Step, operand: int) -> str:
-        """Write what an operand is sent as a product."""
+        """Format the contribution to an operand as a product."""
         return arithmetic(step, operand)
 
     def rule(self, node: Node, operand: int) -> str:
-        """Write the rule for one operand; in the program's names if a letter is one of them."""
+        """Format the rule of an operand, with names of the program if they contain its letters."""
         rule = wording.rule(node, operand)
-        if not self._are_taken(" ".join(node.op.rule or ())):  # one step speaks one language
+        if not self._uses_names(" ".join(node.op.rule or ())):  # the same for all operands
             return rule
         slope = wording.slope(node, operand, self.name)
         return f"ḡ · {slope}" if slope else ""
 
     def formula(self, node: Node) -> str:
-        """Write an operation as an equation; empty where its letters are names of the program."""
+        """Format an operation as an equation; empty if its letters are names of the program."""
         text = wording.formula(node)
-        return "" if self._are_taken(text) else text
+        return "" if self._uses_names(text) else text
 
-    def _are_taken(self, text: str) -> bool:
+    def _uses_names(self, text: str) -> bool:
         return not self.names.isdisjoint(LETTERS.findall(text))
 
     def name(self, node: Node) -> str:
-        """Call an operand by its name; without one, a number by itself, an array by its shape."""
+        """Return the name of an operand, or else its number or its shape."""
         return wording.short(wording.known_name(node)) or self.factor(node)
 
     def definition(self, node: Node) -> str:
-        """Say how a node is made, in names."""
+        """Format a node as an assignment, with names."""
         return wording.assignment(node, self.name)
 
 
 class Slots(Words):
-    """The same with a slot for each number, by the place of the node, or of the step."""
+    """Formats with slots in place of numbers, by the index of the node or of the step."""
 
     def __init__(self, names: Iterable[str], places: Mapping[Node, int]) -> None:
         super().__init__(names)
@@ -151,24 +150,24 @@ class Slots(Words):
         return slot("after", step.index, operand)
 
     def arithmetic(self, step: Step, operand: int) -> str:
-        """Leave three slots."""
-        sent = slot("local", step.index, operand), slot("value", step.index, operand)
-        return product(self.upstream(step), *sent)
+        """Return a product of slots."""
+        local = slot("local", step.index, operand)
+        return product(self.upstream(step), local, slot("value", step.index, operand))
 
 
-def slot(what: str, *places: int) -> str:
-    """Write where the page puts a number: between signs that no name can have."""
-    return f"\x01{':'.join(map(str, (what, *places)))}\x02"
+def slot(kind: str, *indices: int) -> str:
+    """Return a slot for a number, between control characters that names do not contain."""
+    return f"\x01{':'.join(map(str, (kind, *indices)))}\x02"
 
 
 def moments(
     order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, str], words: Words
 ) -> list[Moment]:
-    """Play a graph that is drawn exactly: one moment for each operation, each way."""
+    """Return the moments of an exactly drawn graph: one per operation and direction."""
     root = order[-1]
-    given = {keys[n]: {"data": words.data(n)} for n in order if not n.parents}
+    leaf_data = {keys[n]: {"data": words.data(n)} for n in order if not n.parents}
     played = [Moment("start", "The leaves are given.", ["Press → for the first operation."], "")]
-    played[0].writes = given
+    played[0].writes = leaf_data
     blamed = blamed_nodes(order)
     played[0].alarms = [keys[node] for node in order if node in blamed and not node.parents]
     played += [_forward(node, keys, words, node in blamed) for node in order if node.parents]
@@ -189,7 +188,7 @@ def _forward(node: Node, keys: Mapping[Node, str], words: Words, is_blamed: bool
 
 
 def forward_lines(node: Node, words: Words) -> list[str]:
-    """Write out what one operation computes: `3 × 2 = 6`, and its formula."""
+    """Return the arithmetic of an operation, such as `3 × 2 = 6`, and its formula."""
     computed = f"{wording.expression(node, words.factor)} = {words.data(node)}"
     return [computed, *filter(None, [words.formula(node)])]
 
@@ -199,39 +198,42 @@ def _backward(step: Step, keys: Mapping[Node, str], words: Words) -> Moment:
     moment = Moment("backward", words.definition(node), backward_lines(step, words), f"{key}op")
     moment.arrows = [f"{key}in{i}" for i in range(len(node.parents))]
     moment.steps = step.index + 1
-    for i, sent in enumerate(step.contributions):
-        if sent.parent.requires_grad:
-            moment.writes[keys[sent.parent]] = {"grad": words.after(step, i)}
-            moment.alarms += [] if wording.are_finite(sent.after) else [keys[sent.parent]]
+    for i, contribution in enumerate(step.contributions):
+        if contribution.parent.requires_grad:
+            parent_key = keys[contribution.parent]
+            moment.writes[parent_key] = {"grad": words.after(step, i)}
+            moment.alarms += [] if wording.are_finite(contribution.after) else [parent_key]
     return moment
 
 
-def backward_lines(step: Step, words: Words, most: int = LINES) -> list[str]:
-    """Write out what one operation sends: `ḡ · b = 0.5 × 2 = 1 → a.grad: – → 1`."""
+def backward_lines(step: Step, words: Words, most: int = MAX_OPERANDS) -> list[str]:
+    """Return the contributions of a step, such as `ḡ · b = 0.5 × 2 = 1 → a.grad: – → 1`."""
     lines = [f"ḡ = {words.upstream(step)}"]
-    for i, sent in enumerate(step.contributions[:most]):
-        if not sent.parent.requires_grad:
-            lines.append(f"{words.name(sent.parent)} is a constant: no gradient reaches it")
+    for i, contribution in enumerate(step.contributions[:most]):
+        parent = contribution.parent
+        if not parent.requires_grad:
+            lines.append(f"{words.name(parent)} is a constant: no gradient reaches it")
             continue
         rule = words.rule(step.node, i)
-        is_told = sent.local is None or rule in ("", "ḡ")
-        sums = words.arithmetic(step, i) if is_told else f"{rule} = {words.arithmetic(step, i)}"
-        grad = wording.grad_of(target(sent.parent))
-        lines.append(f"{sums} → {grad}: {words.before(step, i)} → {words.after(step, i)}")
+        has_rule = contribution.local is None or rule in ("", "ḡ")
+        product_text = words.arithmetic(step, i)
+        product_text = product_text if has_rule else f"{rule} = {product_text}"
+        grad = wording.grad_of(target(parent))
+        lines.append(f"{product_text} → {grad}: {words.before(step, i)} → {words.after(step, i)}")
     left_out = len(step.contributions) - most
     return lines + ([f"… {wording.count(left_out)} more operands"] if left_out > 0 else [])
 
 
 @dataclass
-class Told:
-    """What is told of a box that is chosen: what it is, and what has arrived there by when.
+class Explanation:
+    """The explanation of a selected box: facts, and the contributions to its gradient.
 
     Attributes
     ----------
     lines
-        What is known of it from the start.
+        Facts that do not depend on the moment.
     arrived
-        Contributions to its gradient, each with the moment in which it is sent.
+        Contributions to its gradient, each with the moment in which it arrives.
     """
 
     lines: list[str]
@@ -240,26 +242,26 @@ class Told:
 
 def explanations(
     order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, str], words: Words
-) -> dict[str, Told]:
-    """Explain each node: what it is, and its gradient as the sum of what arrives there."""
-    told = {node: Told(facts(wording.hint(node))[bool(node.name) :]) for node in order}
+) -> dict[str, Explanation]:
+    """Return explanations of all nodes, by the keys of their boxes."""
+    by_node = {node: Explanation(facts(wording.hint(node))[bool(node.name) :]) for node in order}
     turn = 1 + sum(bool(node.parents) for node in order)
     for number, step in enumerate(steps, turn + 1):
-        for i, sent in enumerate(step.contributions):
-            if sent.parent.requires_grad:
+        for i, contribution in enumerate(step.contributions):
+            if contribution.parent.requires_grad:
                 source = f"from {words.definition(step.node)}"
                 line = f"  {words.arithmetic(step, i)}   {source}"
-                told[sent.parent].arrived.append((number, line))
-    return {f"{keys[node]}{op}": each for node, each in told.items() for op in ("", "op")}
+                by_node[contribution.parent].arrived.append((number, line))
+    return {f"{keys[n]}{op}": text for n, text in by_node.items() for op in ("", "op")}
 
 
 def facts(hint: str) -> list[str]:
-    """Return the lines of a hint, without the numbers, which may not be computed yet."""
+    """Return the lines of a hint without the data, which may not be computed yet."""
     return [line for line in hint.split("\n") if not line.startswith("data ")]
 
 
-def longest(boxes: Sequence[Box], played: Sequence[Moment], least: str = "") -> None:
-    """Let each box reserve room for the longest text that is ever written into it, and `least`."""
+def reserve_widths(boxes: Sequence[Box], played: Sequence[Moment], least: str = "") -> None:
+    """Write into each box the longest text that it will have, at least `least`, for the layout."""
     texts: dict[tuple[str, str], str] = {}
     for moment in played:
         for key, writes in moment.writes.items():
@@ -273,10 +275,10 @@ def longest(boxes: Sequence[Box], played: Sequence[Moment], least: str = "") -> 
 
 
 def target(node: Node) -> str:
-    """Call a node to whose gradient something is added."""
+    """Return the name or the label of a node."""
     return wording.short(wording.known_name(node)) or f"[{wording.label(node)}]"
 
 
 def arrows_between(arrows: Sequence[Arrow], box: str, *, into: bool) -> list[str]:
-    """Return the keys of the arrows that end at a box, or that begin there."""
+    """Return the keys of the arrows into a box, or out of it."""
     return [arrow.key for arrow in arrows if (arrow.head if into else arrow.tail) == box]

@@ -1,16 +1,16 @@
-"""The backprop player: a graph and its steps as one HTML file, to be stepped through in a browser.
+"""The backprop player: a graph and its steps as one self-contained HTML file.
 
-The file needs nothing but itself. A small graph is drawn exactly and stepped operation by
-operation; a large one is collapsed and stepped module by module, and a click opens a module, whose
-picture was laid out when the file was made.
+A small graph is drawn exactly and stepped through operation by operation. A large one is collapsed
+and stepped through module by module; a click expands a module.
 
-Pages that embed it, and tests, may rely on these: the address ``#step=K`` and ``#open=SCOPE``
-(joined by ``&``; also ``lang=ko`` or ``lang=en``, and ``zoom=N,I``, a number that is opened);
-``[data-sentence]``, what is read; ``table[data-matrix="weights"]`` and so on, by the names of the
-nodes, gradients as ``grad-…``, with cells ``td[data-value]`` that hold the whole number and, where
-a mask hides it, ``data-masked``; ``input[data-alpha]``, and ``[data-loss-after]`` with the loss
-after a step of that size; messages ``{autolm: {step: K}}`` to the page in a frame, and from it to
-the page around.
+Pages that embed the player can rely on this interface:
+
+- the fragment ``#step=K``, ``#open=SCOPE``, ``#lang=ko`` or ``#zoom=N,I`` (joined by ``&``);
+- ``[data-sentence]``, the text that the model reads;
+- ``table[data-matrix=NAME]``, where gradients have the name ``grad-…``, with cells
+  ``td[data-value]`` (the exact number) and ``data-masked``;
+- ``input[data-alpha]`` and ``[data-loss-after]``, the step size and the loss after the step;
+- messages ``{autolm: {step: K}}`` to the frame of the player and from it.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ from autolm.pages.matrices import IN_VIEW, Matrices, matrix_name, packed_numbers
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
 from autolm.pages.notebook import Player
 from autolm.pages.playback import (
+    Explanation,
     Moment,
-    Told,
     Words,
     explanations,
     facts,
@@ -99,37 +99,43 @@ def player(
     max_boxes: int = MAX_BOXES,
     max_span: int = MAX_SPAN,
 ) -> Path | Player:
-    """Make the player of a graph: a whole step of training, to be stepped through in a browser.
+    """Create a page that steps through a training step: forward pass, backward pass and update.
 
-    Forward, the loss, backward, and the update with the loss after it. A link to the page may name
-    a step, `player.html#step=8`, and a part that is open, `#open=blocks.0.attention`.
+    A link can select a step, `player.html#step=8`, and a part, `#open=blocks.0.attention`.
 
     Parameters
     ----------
     loss
-        The result: a Value, or a Tensor with one element; no gradient is changed. Or a `Walk` of
-        its backward pass, which the page then moves in a notebook.
+        A Value, a Tensor with one element, or a `Walk` of its backward pass, which the page moves
+        in a notebook. The `grad` of the nodes does not change.
     path
-        Where to, .html. Left out, it is something that a notebook shows.
+        File to write, with the suffix .html. By default the player is returned for a notebook.
     tokens
-        What the graph reads, token by token; `autolm.lm.text_loss.tokens_of` tells it of a model.
-        Left out, tokens are called by their ids.
+        The texts of the tokens that the model reads; see `autolm.lm.text_loss.tokens_of`. By
+        default tokens are shown as ids.
     optimizer
-        Who moves the parameters, and how; left out, each goes to θ − α·g.
+        The optimizer of the update; by default gradient descent, θ − α·g.
     max_boxes, max_span
-        The budget of a picture, as in `draw`.
+        Budget of a picture, as in `draw`.
 
     Returns
     -------
     Path or Player
-        The file; without a path, what a notebook shows.
+        The file; without a path, an object that notebooks display.
 
     Raises
     ------
     ValueError
-        For another suffix, or a Tensor with more than one element.
+        For an unknown suffix, or a Tensor with more than one element.
     RendererMissing
-        If there is no Graphviz.
+        If Graphviz is not installed.
+
+    Examples
+    --------
+    >>> from autolm import Value
+    >>> w = Value(3.0, name="w")
+    >>> player(w * w, "player.html")  # doctest: +SKIP
+    PosixPath('player.html')
     """
     walked = loss if isinstance(loss, Walk) else None
     drawing = Drawing(walked.root if walked else read_node("player", "loss", loss))
@@ -157,7 +163,7 @@ def player(
 
 
 class _Page:
-    """What the page shows of a graph."""
+    """The contents of the page."""
 
     def __init__(
         self, drawing: Drawing, tokens: Tokens | None, optimizer: Optimizer | None
@@ -256,7 +262,7 @@ class _Page:
             warnings.warn(f"player: {notes[0]}", stacklevel=4)
 
     def _is_small(self, max_boxes: int) -> bool:
-        """Whether each node has a box of its own; beside matrices there is room for fewer."""
+        """Whether each node has its own box; next to matrices there is space for fewer boxes."""
         order = self.drawing.order
         has_parts = self.has_arrays and any(node.scope for node in order)
         return len(order) <= max_boxes if has_parts else fits_exactly(order, max_boxes)
@@ -273,19 +279,19 @@ class _Page:
                 moment.matrices = self.matrices.of(
                     [by_box[box] for box in [moment.box] if box in by_box]
                 )
-            played[0].matrices = self.matrices.given(order)
-        told = explanations(order, steps, keys, self.words)
-        scene = scene_of("", WHOLE, view, played, told, ANY_NUMBER if self.is_scalar else "")
+            played[0].matrices = self.matrices.leaves_of(order)
+        explained = explanations(order, steps, keys, self.words)
+        scene = scene_of("", WHOLE, view, played, explained, ANY_NUMBER if self.is_scalar else "")
         if self.is_scalar:
             scene["templates"] = templates(order, steps, keys, self.words)
-        return scene | self.known(played, {node: f"{key}op" for node, key in keys.items()})
+        return scene | self.availability(played, {node: f"{key}op" for node, key in keys.items()})
 
-    def known(self, played: list[Moment], box_of: dict[Node, str]) -> dict[str, Any]:
-        return {"known": self.matrices.known(played, box_of) if self.matrices else []}
+    def availability(self, played: list[Moment], box_of: dict[Node, str]) -> dict[str, Any]:
+        return {"known": self.matrices.availability(played, box_of) if self.matrices else []}
 
 
 class _Modules:
-    """The pictures of a large graph: the whole, and one of each part that opens."""
+    """The pictures of a large graph: the whole graph, and each part that can be expanded."""
 
     def __init__(self, page: _Page, max_boxes: int, max_span: int) -> None:
         self.page, self.root = page, page.drawing.root
@@ -296,7 +302,7 @@ class _Modules:
         self.done: AtomPass = walk_atoms(self.root, self.atoms, place)
 
     def scenes(self) -> list[dict[str, Any]]:
-        """Make the scene of the whole, and of everything in it that opens."""
+        """Return the scenes of the whole graph and of all parts that can be expanded."""
         scenes = []
         waiting: list[tuple[Group | None, str, dict[int, str]]] = [(None, "", {})]
         while waiting:
@@ -318,7 +324,7 @@ class _Modules:
                 self.page.words,
                 self.page.matrices,
             )
-            told = {box.key: Told(facts(box.hint)) for box in view.boxes}
+            explained = {box.key: Explanation(facts(box.hint)) for box in view.boxes}
             pairs = list(zip(view.boxes, collapse.groups, strict=True))
             titles = {i: box.title for box, group in pairs for i in group.members}
             box_of = {
@@ -334,8 +340,8 @@ class _Modules:
             if part:
                 _show_neighbours(view, collapse, self.atoms, names)
             title = (".".join(part.path) if part.kind == "scope" else part.title) if part else WHOLE
-            scene = scene_of(key, title, view, played, told)
-            scene |= self.page.known(played, box_of)
+            scene = scene_of(key, title, view, played, explained)
+            scene |= self.page.availability(played, box_of)
             scenes.append(scene | {"around": around if part else None})
         opening = {scene["key"] for scene in scenes}
         for scene in scenes:
@@ -347,7 +353,7 @@ class _Modules:
 def _show_neighbours(
     view: View, collapse: Collapse, atoms: Sequence[Atom], names: dict[int, str]
 ) -> None:
-    """Put signs where arrows come in from, and go out to, what is around an opened part."""
+    """Add boxes for the neighbours of an expanded part."""
     pairs = zip(view.boxes, collapse.groups, strict=True)
     place = {i: box.key for box, group in pairs for i in group.members}
     outside: dict[tuple[str, str], None] = {}
@@ -394,7 +400,7 @@ def _variables(palette: Any) -> str:
 
 
 def _json(content: Any) -> str:
-    """Write JSON that may stand inside a script element."""
+    """Return JSON that is safe inside a script element."""
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

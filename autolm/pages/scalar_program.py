@@ -1,7 +1,7 @@
-"""A graph of Values as a program for the page, which computes it again when a leaf is changed.
+"""A graph of Values as a program that the page recomputes when a reader changes a leaf.
 
-`assets/program.js` repeats the arithmetic of Value, and tests in a browser hold it to the engine's.
-Until a leaf is changed, the page shows the engine's own numbers.
+`assets/program.js` implements the arithmetic of Value; tests in a browser compare it with the
+engine. Until a leaf changes, the page shows the numbers of the engine.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ IN_JAVASCRIPT = frozenset(
 
 
 def scalar_program(order: Sequence[Node], steps: Sequence[Step]) -> dict[str, Any] | None:
-    """Write a graph of Values as a list of operations; None if the page cannot compute it.
+    """Return a graph of Values as a list of operations; None if the page cannot compute it.
 
-    The exponent of a power is not free to change, since the rule of the power is shown with it.
+    The exponent of a power cannot be changed, because the displayed rule contains it.
     """
     if not all(map(_is_computable, order)):
         return None
@@ -42,7 +42,7 @@ def scalar_program(order: Sequence[Node], steps: Sequence[Step]) -> dict[str, An
             {
                 "node": places[step.node],
                 "upstream": number(step.upstream),
-                "sent": [list(map(number, sent[1:])) for sent in step.contributions],
+                "sent": [list(map(number, values)) for _, *values in step.contributions],
             }
             for step in steps
         ],
@@ -50,7 +50,7 @@ def scalar_program(order: Sequence[Node], steps: Sequence[Step]) -> dict[str, An
 
 
 def _is_computable(node: Node) -> bool:
-    """Check for a leaf, or an operation of JavaScript's that has Value's own rule."""
+    """Whether a node is a leaf, or an operation of Value that JavaScript implements."""
     if node.op is None:
         return isinstance(node, Value)
     name = node.op.name
@@ -58,5 +58,5 @@ def _is_computable(node: Node) -> bool:
 
 
 def number(value: float | None) -> float | str | None:
-    """Return a number that JSON can hold; what it cannot, as text."""
+    """Return a number for JSON; infinities and NaN as text."""
     return value if value is None or math.isfinite(value) else str(value)

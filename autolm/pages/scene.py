@@ -1,6 +1,6 @@
-"""A scene of the page: one picture, laid out, with the moments that are played in it.
+"""A scene of the page: one picture with its layout and its moments.
 
-Colours stand in it by their names, so that the page can choose light or dark.
+Colours are CSS variables, so that the page can be light or dark.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from autolm.drawing.view import View
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.pages.playback import (
+    Explanation,
     Moment,
     Slots,
-    Told,
     Words,
     explanations,
     facts,
-    longest,
     moments,
+    reserve_widths,
 )
 
 TIME_LIMIT = 20.0  # seconds for each layout
-ANY_NUMBER = "−0.001234"  # room for a number that a reader may change
+ANY_NUMBER = "−0.001234"  # the widest number that a reader can enter
 
 
 def scene_of(
@@ -37,13 +37,13 @@ def scene_of(
     title: str,
     view: View,
     played: list[Moment],
-    told: dict[str, Told],
+    explained: dict[str, Explanation],
     least: str = "",
 ) -> dict[str, Any]:
-    """Lay a picture out, and put its moments beside it; numbers get at least so much room."""
-    longest(view.boxes, played, least)
+    """Lay out a picture and return its scene; `least` is the narrowest text of a number."""
+    reserve_widths(view.boxes, played, least)
     for box in view.boxes:
-        box.is_finite = True  # until the step that makes it otherwise
+        box.is_finite = True  # until the moment that marks it
         box.hint = "\n".join(facts(box.hint))
     direction = direction_of(view, WIDTH)
     dot = to_dot(view, legend=False, direction=direction)
@@ -52,7 +52,7 @@ def scene_of(
         "key": key,
         "title": title,
         "around": None,
-        "svg": _in_variables(svg),
+        "svg": _with_css_variables(svg),
         "notes": view.notes,
         "isExact": view.is_exact,
         "isWide": direction == "right",
@@ -63,15 +63,15 @@ def scene_of(
                 "kind": box.kind,
                 "rows": [row for row, _ in box.rows],
                 "opens": box.opens,
-                "told": asdict(told.get(box.key, Told([]))),
+                "told": asdict(explained.get(box.key, Explanation([]))),
             }
             for box in view.boxes
         },
     }
 
 
-def _in_variables(svg: str) -> str:
-    """Name the colours instead of telling them, so that the page can choose light or dark."""
+def _with_css_variables(svg: str) -> str:
+    """Replace colours by CSS variables."""
     for name, color in asdict(LIGHT).items():
         svg = svg.replace(f'"{color}"', f'"var(--{name})"')
     return svg
@@ -80,10 +80,10 @@ def _in_variables(svg: str) -> str:
 def templates(
     order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, str], words: Words
 ) -> dict[str, Any]:
-    """Tell the moments of a program of single numbers with slots, which the page fills."""
+    """Return the moments of a graph of Values with slots, which the page fills."""
     slots = Slots(words.names, {node: place for place, node in enumerate(order)})
-    told = explanations(order, steps, keys, slots)
+    explained = explanations(order, steps, keys, slots)
     return {
-        "moments": [asdict(each) for each in moments(order, steps, keys, slots)],
-        "told": {key: each.arrived for key, each in told.items()},
+        "moments": [asdict(moment) for moment in moments(order, steps, keys, slots)],
+        "told": {key: text.arrived for key, text in explained.items()},
     }

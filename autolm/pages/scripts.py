@@ -1,7 +1,7 @@
-"""The player's JavaScript: ES modules, bundled into one script that a page can hold.
+"""Bundle the ES modules of the player into one script, since a single page cannot import files.
 
-A page that is one file cannot import others. The bundle holds each module after the modules that it
-imports, in one scope; the ``import`` lines and the word ``export`` are left out.
+The bundle contains each module after the modules that it imports, in one scope, without ``import``
+lines and the word ``export``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ EXPORT = re.compile(r"^export (?=const|let|function)", re.MULTILINE)
 
 
 def module_source(name: str) -> str:
-    """Return the text of a module, ``player.js`` for example."""
+    """Return the source of a module, such as ``player.js``."""
     return (files("autolm.pages") / "assets" / name).read_text(encoding="utf-8")
 
 
 def bundle(entry: str) -> str:
-    """Return one strict script with a module and everything that it imports."""
+    """Return a strict script with a module and all its imports."""
     sources: dict[str, str] = {}
 
     def add(name: str, importing: frozenset[str]) -> None:

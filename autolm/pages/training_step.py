@@ -1,8 +1,7 @@
-"""The end of a training step: where an optimizer moves the leaves, and the loss after it.
+"""The update of a training step, and the loss after it for a range of step sizes.
 
-A parameter goes to θ − α·d. Of plain gradient descent d is the gradient; an optimizer with a memory
-makes another d of it. The loss is computed for some forty α beforehand: the page's slider moves
-among them. Whatever is tried is put back.
+A leaf θ moves to θ − α·d, where d is the gradient or the direction of an optimizer. The loss is
+computed in advance for each position of the slider of the page; all data is restored afterwards.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from autolm.nn.optimizers import SGD, AdamW, Optimizer
 from autolm.tensor.quiet import quiet
 from autolm.walking.array_adapter import adapter_of
 
-RATES = 40  # steps of the slider, from 0 to the largest α
-USUAL = 1.0  # the end of the slider, where the loss falls for every α that is tried
-MOST_NUMBERS = 4_000_000  # of a graph that is computed so many times
+RATES = 40  # positions of the slider, from 0 to the largest α
+DEFAULT_RATE = 1.0  # largest α, if the loss falls for all α
+MAX_NUMBERS = 4_000_000  # in a graph that is recomputed
 PLAIN = "θ − α·g"
-LOOP = 10  # steps of the loop of training that is played
-MOST_IN_LOOPS = 200_000  # numbers of a graph for which loops are computed
-OF_OTHERS = 10_000  # numbers whose computing takes as long as a call of another library's function
+LOOP = 10  # steps of a training loop
+MAX_NUMBERS_IN_LOOPS = 200_000  # in a graph for which training loops are computed
+FOREIGN_CALL = 10_000  # cost of a call of another library, in numbers that take as long
 
 LossWith = Callable[[Mapping[Node, Any]], float]
 
 
 @dataclass
 class Direction:
-    """Where one leaf goes: d, and how it was made."""
+    """The direction d of one leaf, with its formula."""
 
     step: Any
     formula: str = "g"
@@ -43,20 +42,19 @@ class Direction:
 
 @dataclass
 class TrainingStep:
-    """What becomes of the loss when the leaves move.
+    """The loss as a function of the step size.
 
     Attributes
     ----------
     directions
-        By leaf; others stay where they are.
+        The direction of each leaf that moves.
     rates, losses
-        The values of α that were tried, and the loss at each; the first α is 0.
+        Values of α, beginning with 0, and the loss at each.
     rule
-        What the optimizer does, in a formula.
+        The formula of the optimizer.
     loops
-        By the place of an α among `rates`: the losses after 1, 2, … such steps, each from where the
-        one before has led. Of plain gradient descent alone, and not of Values, with which the page
-        can compute.
+        For each index of an α in `rates`, the losses after 1, 2, … steps of gradient descent. Empty
+        for other optimizers, and for Values, which the page recomputes itself.
     """
 
     directions: dict[Node, Direction]
@@ -69,7 +67,7 @@ class TrainingStep:
 def training_step(
     root: Node, gradients: Mapping[Node, Any], optimizer: Optimizer | None = None
 ) -> TrainingStep | None:
-    """Try a step; None where nothing can move, or where computing it again is too long, or refused.
+    """Compute the losses of a step; None if no leaf can move, or the graph is too large.
 
     Examples
     --------
@@ -84,9 +82,9 @@ def training_step(
     order = topological_order(root)
     leaves = [n for n in order if not n.parents and n.requires_grad and n in gradients]
     size = sum(
-        adapter_of(node.data).size + OF_OTHERS * (node.in_numpy is not None) for node in order
+        adapter_of(node.data).size + FOREIGN_CALL * (node.in_numpy is not None) for node in order
     )
-    if size > MOST_NUMBERS:
+    if size > MAX_NUMBERS:
         return None
     if optimizer is None:
         directions = {leaf: Direction(gradients[leaf]) for leaf in leaves}
@@ -97,12 +95,14 @@ def training_step(
         return None
     try:
         with _moving(order, directions) as loss_with:
-            return _tried(root, directions, rule, loss_with, has_loops=size <= MOST_IN_LOOPS)
-    except ValueError:  # of PyTorch, what was done where nobody saw it cannot be done again
+            return _losses(
+                root, directions, rule, loss_with, has_loops=size <= MAX_NUMBERS_IN_LOOPS
+            )
+    except ValueError:  # operations of PyTorch that were not recorded cannot be recomputed
         return None
 
 
-def _tried(
+def _losses(
     root: Node,
     directions: dict[Node, Direction],
     rule: str,
@@ -110,10 +110,10 @@ def _tried(
     *,
     has_loops: bool,
 ) -> TrainingStep:
-    """Compute the loss for each α, and for each the losses of a loop of such steps."""
+    """Compute the loss for each α, and the losses of a training loop with this α."""
 
     def loss_at(rate: float) -> float:
-        return loss_with({leaf: rate * each.step for leaf, each in directions.items()})
+        return loss_with({leaf: rate * direction.step for leaf, direction in directions.items()})
 
     largest = _largest_rate(loss_at)
     rates = [largest * i / RATES for i in range(RATES + 1)]
@@ -125,32 +125,34 @@ def _tried(
 
 
 def _loop(root: Node, leaves: Sequence[Node], loss_with: LossWith, rate: float) -> list[float]:
-    """Take step after step of gradient descent, and return the loss after each."""
-    gone: dict[Node, Any] = dict.fromkeys(leaves, 0.0)
-    losses = [loss_with(gone)]
+    """Do several steps of gradient descent; return the loss after each."""
+    displacements: dict[Node, Any] = dict.fromkeys(leaves, 0.0)
+    losses = [loss_with(displacements)]
     with quiet():
         while len(losses) <= LOOP:
-            passed = Backprop(root)
-            passed.run()
-            gone = {leaf: gone[leaf] + rate * passed.gradients[leaf] for leaf in leaves}
-            losses.append(loss_with(gone))
+            backprop = Backprop(root)
+            backprop.run()
+            displacements = {
+                leaf: displacements[leaf] + rate * backprop.gradients[leaf] for leaf in leaves
+            }
+            losses.append(loss_with(displacements))
     return losses[1:]
 
 
 def _largest_rate(loss_at: Any) -> float:
-    """Return the first α of 1, 2, 5, 10, … thousandths at which the loss is higher than before."""
+    """Return the first α of 0.001, 0.002, 0.005, 0.01, … that increases the loss."""
     before = loss_at(0.0)
     for power in range(-3, 2):
         for digit in (1, 2, 5):
             rate = float(f"{digit}e{power}")
             if not loss_at(rate) <= before:
                 return rate
-    return USUAL
+    return DEFAULT_RATE
 
 
 @contextmanager
 def _moving(order: Sequence[Node], directions: Mapping[Node, Direction]) -> Iterator[LossWith]:
-    """Give a function of how far each leaf has gone; at the end everything is as it was."""
+    """Yield a function from displacements of leaves to the loss; afterwards restore all data."""
     moving = set(directions)
     for node in order:
         if not moving.isdisjoint(node.parents):
@@ -159,9 +161,9 @@ def _moving(order: Sequence[Node], directions: Mapping[Node, Direction]) -> Iter
     states = {node: [getattr(node, slot) for slot in node.computed] for node in affected}
     start = {leaf: leaf.data for leaf in directions}
 
-    def loss_with(gone: Mapping[Node, Any]) -> float:
+    def loss_with(displacements: Mapping[Node, Any]) -> float:
         with quiet():
-            for leaf, way in gone.items():
+            for leaf, way in displacements.items():
                 leaf.data = _like(start[leaf], start[leaf] - way)
             for node in affected:
                 if node.parents:
@@ -183,25 +185,25 @@ def _like(before: Any, after: Any) -> Any:
 def _directions(
     optimizer: Optimizer, gradients: Mapping[Node, Any]
 ) -> tuple[dict[Node, Direction], str]:
-    """Say where an optimizer would move each of its parameters, of which nothing changes."""
+    """Return the direction of each parameter of an optimizer, without changing anything."""
     memory = optimizer.state()
-    mine: dict[Node, str] = {
+    paths: dict[Node, str] = {
         leaf: path for path, leaf in optimizer.parameters.items() if leaf in gradients
     }
     if isinstance(optimizer, AdamW):
-        moved = {
+        directions = {
             leaf: _adam(optimizer, memory, path, gradients[leaf], np.asarray(leaf.data))
-            for leaf, path in mine.items()
+            for leaf, path in paths.items()
         }
         decay = " + λ·θ" if optimizer.weight_decay else ""
-        return moved, f"θ − α·(m̂ / (√v̂ + ε){decay})"
+        return directions, f"θ − α·(m̂ / (√v̂ + ε){decay})"
     if isinstance(optimizer, SGD) and optimizer.momentum:
         return {
             leaf: _momentum(optimizer.momentum, memory[f"velocity/{path}"], gradients[leaf])
-            for leaf, path in mine.items()
+            for leaf, path in paths.items()
         }, "θ − α·v"
     if isinstance(optimizer, SGD):
-        return {leaf: Direction(gradients[leaf]) for leaf in mine}, PLAIN
+        return {leaf: Direction(gradients[leaf]) for leaf in paths}, PLAIN
     raise TypeError(
         f"player: optimizer is a {type(optimizer).__name__}, and the page knows the arithmetic of "
         "SGD, Adam and AdamW"

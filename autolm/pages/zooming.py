@@ -1,8 +1,7 @@
-"""How one number of a matrix is computed, as a graph of Values that the page opens and steps.
+"""The computation of one number of a matrix, as a graph of Values that the page steps through.
 
-All cells of a matrix are computed alike, and so are those of many matrices: the graph of one is
-drawn here, with places for names and numbers, and the page fills them with those of the cell that
-is opened. Of a long sum the first terms are drawn; the others stand in it as one number.
+All cells of a matrix, and of similar matrices, share one graph with slots for names and numbers,
+which the page fills. Of a long sum only the first terms are drawn, and the rest as one number.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from autolm.pages.scalar_program import scalar_program
 from autolm.pages.scene import ANY_NUMBER, scene_of, templates
 from autolm.walking.array_adapter import adapter_of
 
-TERMS = 3  # of a sum that are drawn
+MAX_TERMS = 3  # terms of a sum that are drawn
 EXPONENTIALS = ("softmax", "log_softmax", "logsumexp")
 FOLDS: dict[str, Callable[[list[Value]], Value]] = {
     "sum": Value.sum,
@@ -31,20 +30,20 @@ FOLDS: dict[str, Callable[[list[Value]], Value]] = {
     "max": partial(reduce, Value.maximum),
     "min": partial(reduce, Value.minimum),
 }
-KNOWN = {*FOLDS, *EXPONENTIALS, "matmul", "mean", "norm"}
-ROOM = "n" * 13  # for the name of a cell
-SAMPLE = 0.5  # what a leaf holds while the graph is made
+REDUCTIONS = {*FOLDS, *EXPONENTIALS, "matmul", "mean", "norm"}
+NAME_WIDTH = "n" * 13  # reserves space for the name of a cell
+SAMPLE = 0.5  # data of a leaf while the graph is built
 
-Leaf = tuple[int, int]  # an operand, and which of the numbers that it gives; (-1, 0): all others
+Leaf = tuple[int, int]  # (operand, index of its number); (-1, 0) is the rest of a sum
 
 
 class Zooms:
-    """The graphs of the cells of some matrices, each kind once.
+    """The graphs of the cells of matrices, without duplicates.
 
     Attributes
     ----------
     drawn
-        By kind: the scene, the program, and for each leaf of it which number it holds.
+        For each key: the scene, the program, and the leaves of the graph.
     """
 
     def __init__(self) -> None:
@@ -52,35 +51,32 @@ class Zooms:
         self._graphs: dict[str, tuple[Value, list[Leaf]] | None] = {}
 
     def of(self, maker: Any, kind: str, count: int) -> str | None:
-        """Return the kind of graph that a number of a node's is computed by, if one can be drawn.
+        """Return the key of the graph of a number of a node; None if it cannot be drawn.
 
-        `count` says of how many terms, or numbers of a row, it is made.
+        `count` is the number of terms, or of numbers in a row.
         """
-        # Of sums that are longer than what is drawn, only a mean knows by how much.
-        terms = count if maker.op.name == "mean" else min(count, TERMS + 1)
+        # The graph of a long sum does not depend on its length, except for a mean.
+        terms = count if maker.op.name == "mean" else min(count, MAX_TERMS + 1)
         attributes = dict(maker.attributes) if kind == "each" else maker.attributes.get("ord", "")
         key = f"{maker.op.name} {attributes}{terms}"
         if key not in self._graphs:
             self._graphs[key] = _graph(maker, kind, count)
-        made = self._graphs[key]
-        if made and key not in self.drawn:
-            self.drawn[key] = _drawn(*made)
-        return key if made else None
+        graph = self._graphs[key]
+        if graph and key not in self.drawn:
+            self.drawn[key] = _drawn(*graph)
+        return key if graph else None
 
 
 def _graph(maker: Any, kind: str, count: int) -> tuple[Value, list[Leaf]] | None:
-    """Make the graph of one number, and say what its leaves hold; the root is given a name.
-
-    None if the page cannot compute it.
-    """
-    made = _elementwise(maker) if kind == "each" else _along(maker, count)
-    if made is None or not made[0].parents:
+    """Return the graph of one number, and its leaves; None if the page cannot compute it."""
+    graph = _elementwise(maker) if kind == "each" else _along(maker, count)
+    if graph is None or not graph[0].parents:
         return None
-    if scalar_program(topological_order(made[0]), []) is None:
+    if scalar_program(topological_order(graph[0]), []) is None:
         return None
-    result: Node = made[0]
+    result: Node = graph[0]
     result.name = "‹r›"
-    return made
+    return graph
 
 
 def _leaves(number: int, first: int = 0) -> list[Value]:
@@ -91,25 +87,25 @@ def _elementwise(maker: Any) -> tuple[Value, list[Leaf]] | None:
     """Run the operation on one number of each operand."""
     on_values = getattr(maker.op, "on_values", None)
     if on_values is None:
-        return None  # another library's, of which only the name is known
+        return None  # an operation of another library
     if any(adapter_of(parent.data).array().dtype.kind != "f" for parent in maker.parents):
         return None  # a condition: there is nothing to compute
-    if any(np.ndim(each) for each in maker.attributes.values()):
+    if any(np.ndim(value) for value in maker.attributes.values()):
         return None
     operands = _leaves(len(maker.parents))
-    result = on_values(*(np.array(each) for each in operands), **maker.attributes)
+    result = on_values(*(np.array(operand) for operand in operands), **maker.attributes)
     value = np.asarray(result).item()
     return (value, [(k, 0) for k in range(len(operands))]) if isinstance(value, Value) else None
 
 
-def _along(made: Any, count: int) -> tuple[Value, list[Leaf]] | None:
-    """Put together the terms of a product, or of a row; the first of a row is the number itself."""
-    name = made.op.name
-    order = made.attributes.get("ord", 2) if name == "norm" else 0
+def _along(maker: Any, count: int) -> tuple[Value, list[Leaf]] | None:
+    """Combine the terms of a product or a row; the first of a row is the number itself."""
+    name = maker.op.name
+    order = maker.attributes.get("ord", 2) if name == "norm" else 0
     fold = FOLDS.get(name, FOLDS["sum"])
-    if name not in KNOWN or order not in (0, 1, 2):
+    if name not in REDUCTIONS or order not in (0, 1, 2):
         return None
-    drawn = min(count, TERMS)
+    drawn = min(count, MAX_TERMS)
     operands = (0, 1) if name == "matmul" else (0,)
     leaves = [(k, i) for i in range(drawn) for k in operands]
     values = _leaves(len(leaves))
@@ -137,16 +133,16 @@ def _along(made: Any, count: int) -> tuple[Value, list[Leaf]] | None:
 
 
 def _drawn(root: Value, leaves: list[Leaf]) -> dict[str, Any]:
-    """Draw a graph, and tell its steps with places for names and numbers."""
+    """Return the scene of a graph with slots for names and numbers, and its program."""
     order = topological_order(root)
     view = exact_view(order, set(order))
     keys = {box.nodes[0]: box.key for box in view.boxes if box.nodes}
     for box in view.boxes:
-        box.title = f"{box.title}{ROOM}" if box.title.startswith("‹") else box.title
+        box.title = f"{box.title}{NAME_WIDTH}" if box.title.startswith("‹") else box.title
     steps, words = walk(root, set(order)).steps, Words()
-    told = explanations(order, steps, keys, words)
+    explained = explanations(order, steps, keys, words)
     played = moments(order, steps, keys, words)
-    scene = scene_of("zoom", "", view, played, told, ANY_NUMBER)
+    scene = scene_of("zoom", "", view, played, explained, ANY_NUMBER)
     places = {node.name: place for place, node in enumerate(order) if not node.parents}
     return {
         "scene": scene | {"templates": templates(order, steps, keys, words)},

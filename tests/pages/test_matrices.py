@@ -137,7 +137,7 @@ def test_a_batch_is_read_row_by_row():
 
 
 def test_arrays_that_have_no_room_are_named_without_their_numbers(monkeypatch):
-    monkeypatch.setattr("autolm.pages.matrices.MOST_NUMBERS", 10)
+    monkeypatch.setattr("autolm.pages.matrices.MAX_NUMBERS", 10)
     x, w = Tensor(np.ones((2, 3)), name="x"), Tensor(np.ones((3, 2)), name="w")
     written = {each["name"]: each for each in matrices_of((x @ w).sum()).as_json()}
     assert {name: "data" in each for name, each in written.items()} == {
@@ -167,7 +167,8 @@ def test_a_gradient_is_known_when_all_who_send_to_it_are_done_and_data_when_comp
     keys = {node: f"n{i}" for i, node in enumerate(order)}
     played = moments(order, walked.steps, keys, Words())
     matrices = Matrices(order, walked)
-    known = {i: at for i, *at in matrices.known(played, {n: f"{k}op" for n, k in keys.items()})}
+    box_of = {node: f"{key}op" for node, key in keys.items()}
+    known = {i: moments for i, *moments in matrices.availability(played, box_of)}
     assert len(known) == len(matrices.shown)
     for node in order:
         if np.ndim(node.data):

@@ -26,14 +26,14 @@ def test_moving_the_page_moves_the_walk_and_moving_the_walk_the_page(walk):
     shown = player(walk)
     done = shown.moment
     assert (done, walk.position) == (0, 0)
-    shown.moved(4)  # leaves, ×, +, the gradient of the result; then + is done
+    shown.move_walk(4)  # leaves, ×, +, the gradient of the result; then + is done
     assert (walk.position, x.grad) == (1, 1.0)
-    shown.moved(5)
+    shown.move_walk(5)
     assert (walk.finished, x.grad) == (True, 7.0)
     assert shown.moment == 5
     walk.back()
     assert (shown.moment, x.grad) == (4, 1.0)
-    shown.moved(2)  # in the forward pass nothing is sent yet
+    shown.move_walk(2)  # in the forward pass nothing is sent yet
     assert walk.position == 0 and not x.has_grad
     assert "step 0 of its walk" in repr(shown)
 
