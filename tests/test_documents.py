@@ -51,7 +51,7 @@ def test_a_program_of_the_readme_runs_and_gives_what_it_says(program):
 def test_the_kernel_of_the_readme_passes_gradcheck():
     torch = pytest.importorskip("torch")
     variables = runpy.run_path(str(ROOT / "demos/scale.py"))
-    assert torch.autograd.gradcheck(variables["Scale"].apply, variables["given"])
+    assert torch.autograd.gradcheck(variables["Scale"].apply, variables["inputs"])
 
 
 def test_the_operation_of_the_readme_is_the_file_that_it_names():
