@@ -1,7 +1,7 @@
-"""Loops compiled by numba, with the machine code cached on disk.
+"""Compile loops with numba, and cache the machine code on disk.
 
-Compiling takes a second per loop. The log `autolm.compiled`, which the command shows, says when it
-begins, and warns once if nothing can be cached.
+Compiling takes a second per loop. The logger `autolm.compiled`, whose messages the command shows,
+reports that it starts, and warns once if nothing can be cached.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__.rpartition(".")[0])
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
     """Return a function that numba compiles at its first call, or loads from the cache.
 
-    On a full or read-only disk it is compiled in each process.
+    On a full or read-only disk, each process compiles it again.
     """
     from numba import njit
     from numba.core.caching import FunctionCache
@@ -26,34 +26,34 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
     on_disk: Any = FunctionCache
 
     class DiskCache(on_disk):
-        def load_overload(self, *what: Any) -> Any:
+        def load_overload(self, *key: Any) -> Any:
             try:
-                overload = super().load_overload(*what)
-            except OSError:  # a file that may not be read
+                overload = super().load_overload(*key)
+            except OSError:  # the process may not read the file
                 overload = None
             if overload is None:
-                _say(logging.INFO, BEGINS)
+                _log(logging.INFO, BEGINS)
             return overload
 
-        def save_overload(self, *what: Any) -> None:
+        def save_overload(self, *key: Any) -> None:
             try:
-                super().save_overload(*what)
+                super().save_overload(*key)
             except OSError as error:
                 _warn(error.strerror)
 
     loop = njit(**options)(function)
     try:
         loop._cache = DiskCache(function)
-    except RuntimeError:  # as numba found none
-        _say(logging.INFO, BEGINS)
+    except RuntimeError:  # numba found no folder for its cache
+        _log(logging.INFO, BEGINS)
         _warn("there is no folder that can be written; NUMBA_CACHE_DIR names another")
     return loop
 
 
-def _warn(why: str | None) -> None:
-    _say(logging.WARNING, f"compiled loops cannot be cached: {why}")
+def _warn(reason: str | None) -> None:
+    _log(logging.WARNING, f"compiled loops cannot be cached: {reason}")
 
 
-@cache  # each is said once
-def _say(level: int, message: str) -> None:
+@cache  # log each message once
+def _log(level: int, message: str) -> None:
     LOG.log(level, message)

@@ -1,8 +1,8 @@
-"""The graphs of two batches, side by side: which arrays come from the batch, and what stays.
+"""Compare the graphs of two batches: which arrays come from the batch, and which are constants.
 
-An array of a leaf comes from the batch if it lies in the memory of one of its arrays. That it has
-the same numbers is not enough: `np.clip(x, -3, 3)` is x for most batches. The arrays in attributes
-are copies that the engine made, so they are compared by their numbers.
+An array of a leaf comes from the batch if it shares memory with one of its arrays. Equal numbers
+are not enough: `np.clip(x, -3, 3)` equals x for most batches. The arrays in attributes are copies
+that the engine made, so they are compared by their numbers.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Array = NDArray[Any]
 
 
 class NotRecordable(Exception):
-    """Why the plain step has to run."""
+    """The step cannot be recorded; the message says why."""
 
 
 class NotYetRecordable(NotRecordable):
-    """Why these two examples do not do; others may."""
+    """These two examples cannot be recorded, but other batches may."""
 
 
 class Example(NamedTuple):
@@ -33,13 +33,13 @@ class Example(NamedTuple):
     Attributes
     ----------
     loss
-        Its root.
+        The root of its graph.
     batch
-        The arrays that the loss function was called with: copies, with memory of their own.
+        Copies of the arrays that the loss function was called with.
     order
-        The nodes: leaves, then results as they were made; constants among them.
+        The nodes: leaves, then results in the order of computation; constants included.
     reads
-        Which result the loss function read as a number, in words; empty if it read none.
+        Text that names the result which the loss function read as a number; empty if none.
     """
 
     loss: Tensor
@@ -49,7 +49,7 @@ class Example(NamedTuple):
 
     @classmethod
     def of(cls, loss: Tensor, batch: Sequence[Array]) -> Example:
-        """Make an example of a loss that was just computed."""
+        """Return the example of a loss that was just computed."""
         order: Any = topological_order(loss)
         for node in order:
             if node.parents and node.captured is not None and node.captured.result is not None:
@@ -59,18 +59,18 @@ class Example(NamedTuple):
 
 
 class Matches:
-    """Which arrays in the graph of a second example come from its batch.
+    """Finds which arrays in the graph of a second example come from its batch.
 
     Parameters
     ----------
     first, second
-        Of batches of the same shapes.
+        Examples whose batches have the same shapes.
 
     Attributes
     ----------
     pinned
-        The indices of arrays of the batch on which the graph may depend in another way: it has a
-        constant with the same numbers. It is valid while these arrays stay the same.
+        The indices of arrays of the batch that equal a constant of the graph. The graph may depend
+        on them in an unknown way, so a program is valid only while these arrays do not change.
 
     Raises
     ------
@@ -83,19 +83,20 @@ class Matches:
         self.pinned: set[int] = set()
         if len(first.order) != len(second.order):
             raise NotRecordable("the loss function makes another graph for another batch")
-        place = {node: i for i, node in enumerate(first.order)}
-        places = {node: i for i, node in enumerate(second.order)}
+        index_in_first = {node: i for i, node in enumerate(first.order)}
+        index_in_second = {node: i for i, node in enumerate(second.order)}
         for one, two in zip(first.order, second.order, strict=True):
             same = one.op is two.op and one.shape == two.shape and one.dtype == two.dtype
-            parents = [place[each] for each in one.parents], [places[each] for each in two.parents]
-            if not same or parents[0] != parents[1]:
+            parents_of_one = [index_in_first[parent] for parent in one.parents]
+            parents_of_two = [index_in_second[parent] for parent in two.parents]
+            if not same or parents_of_one != parents_of_two:
                 raise NotRecordable(
                     f"the loss function makes another graph for another batch: {describe(one)} "
                     f"and {describe(two)}"
                 )
 
     def leaf(self, i: int) -> Source | None:
-        """Return which part of the batch a leaf holds; None if it holds the same in both."""
+        """Return the part of the batch that a leaf holds; None if it is a constant."""
         one, two = self._first.order[i], self._second.order[i]
         if one is two:
             return None
@@ -108,7 +109,7 @@ class Matches:
         return source
 
     def attribute(self, i: int, name: str) -> Any:
-        """Return an attribute of a node, in which `Source` stands for an array of the batch."""
+        """Return an attribute of a node, with a `Source` for each array of the batch."""
         one, two = self._first.order[i], self._second.order[i]
         what = f"{name} of {describe(two)}"
         return self._with_sources(one.attributes.get(name), two.attributes[name], what)
@@ -124,16 +125,16 @@ class Matches:
         return two
 
     def _copied(self, one: Array, two: Array, what: str) -> Array | Source:
-        """Return the array of the batch that an attribute is a copy of, or else the constant."""
+        """Return the source of an attribute that copies an array of the batch, or the constant."""
         equal = [i for i in self._with_equal_numbers(one, two) if self._has_dtype(i, two)]
         if not equal or are_equal_arrays(one, two):
             self._require_constant(one, two, what)
             return two
         if len(equal) > 1:
             raise NotYetRecordable(f"arrays {equal[0]} and {equal[1]} of a batch are equal")
-        own = _view_of(self._second.batch, self._second.batch[equal[0]])
-        assert own is not None  # an empty array is a constant
-        return own
+        source = _view_of(self._second.batch, self._second.batch[equal[0]])
+        assert source is not None  # an empty array is a constant
+        return source
 
     def _require_constant(self, one: Array, two: Array, what: str) -> None:
         if not are_equal_arrays(one, two):
@@ -144,7 +145,7 @@ class Matches:
         self.pinned.update(self._with_equal_numbers(one, two))
 
     def _with_equal_numbers(self, one: Array, two: Array) -> list[int]:
-        """Return which arrays of the batch have these numbers in both examples."""
+        """Return the indices of the arrays of the batch with these numbers in both examples."""
         return [
             i
             for i, (a, b) in enumerate(zip(self._first.batch, self._second.batch, strict=True))
@@ -156,9 +157,9 @@ class Matches:
 
 
 class Source(NamedTuple):
-    """A view of an array of the batch: its place, and what `np.ndarray` needs to make the view."""
+    """A view of an array of the batch: the array's index, and the arguments of np.ndarray."""
 
-    place: int
+    array: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int
@@ -166,11 +167,11 @@ class Source(NamedTuple):
 
     def of(self, batch: Sequence[Array]) -> Array:
         """Return the view of the array in another batch, whose arrays are in C order."""
-        return np.ndarray(self.shape, self.dtype, batch[self.place], self.offset, self.strides)
+        return np.ndarray(self.shape, self.dtype, batch[self.array], self.offset, self.strides)
 
 
 def _view_of(batch: Sequence[Array], array: Array) -> Source | None:
-    """Return the part of a batch in whose memory an array lies; None if it lies elsewhere."""
+    """Return the part of a batch whose memory an array shares; None if it shares none."""
     for i, whole in enumerate(batch):
         if np.may_share_memory(whole, array):
             offset = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]

@@ -1,15 +1,15 @@
-"""The instructions of a recorded step: how an operation is computed without making new arrays.
+"""The instructions of a recorded step: how to compute an operation without allocating arrays.
 
-An instruction is written as a primitive is: it takes the arrays of the operands and the attributes,
-and returns the result and a rule. But it computes nothing. It appends calls of NumPy, or of a
-compiled loop (`kernels.py`), which fill the arrays that `recorder.result` and `recorder.new`
-return. Its rule appends the calls of the backward pass. It returns one contribution per operand: an
-array from `recorder.gradient_of` that these calls fill, or one that needs no call, such as `grad`.
+An instruction has the form of a primitive: it takes the arrays of the operands and the attributes,
+and returns the result and a backward rule. It computes nothing itself. It appends calls of NumPy,
+or of a compiled loop (`kernels.py`), which fill the arrays from `recorder.result` and
+`recorder.new`. The rule appends the calls of the backward pass and returns one contribution per
+operand: an array from `recorder.gradient_of`, or one that needs no call, such as `grad`.
 
-An instruction returns None for attributes or shapes that it does not handle; the operation then
-runs by its own function, as one without an instruction does. Those in `ALWAYS` need NumPy alone and
-give the numbers of the operation, bit for bit; those in `COMPILED` need numba and agree to
-rounding. CONTRIBUTING.md has a page on writing one: "How a step becomes a program".
+An instruction returns None for attributes or shapes that it does not handle; the operation's own
+function is called instead. Instructions in `ALWAYS` need only NumPy and give the numbers of the
+operation bit for bit; those in `COMPILED` need numba and agree up to rounding. CONTRIBUTING.md
+explains how to write one: "How a step becomes a program".
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ COMPILED: dict[Any, Instruction] = {}
 
 
 class NotReplayed(Exception):
-    """A call refused the batch; the plain step computes it, or raises an error that says why."""
+    """A call cannot handle the batch; the plain step computes it, or raises the right error."""
 
 
 def instruction(op: Any, *, compiled: bool = False) -> Callable[[Instruction], Instruction]:
-    """Make a function the instruction of an operation."""
+    """Register a function as the instruction of an operation."""
 
     def register(function: Instruction) -> Instruction:
         (COMPILED if compiled else ALWAYS)[op] = function
@@ -48,7 +48,7 @@ def instruction(op: Any, *, compiled: bool = False) -> Callable[[Instruction], I
     return register
 
 
-# Elementwise: NumPy's own calls, with somewhere to write
+# Elementwise: calls of NumPy with an output array
 
 
 @instruction(ops.add)
@@ -84,10 +84,10 @@ def mul(recorder: Recorder, a: Array, b: Array) -> Written:
     def rule(grad: Array) -> tuple[Array | None, Array | None]:
         return times(0, grad, b, a.shape), times(1, grad, a, b.shape)
 
-    def times(k: int, grad: Array, other: Array, own: tuple[int, ...]) -> Array | None:
+    def times(k: int, grad: Array, other: Array, shape: tuple[int, ...]) -> Array | None:
         if not recorder.needs_gradient(k):
             return None
-        into = recorder.gradient_of(k) if own == grad.shape else recorder.new(grad.shape)
+        into = recorder.gradient_of(k) if shape == grad.shape else recorder.new(grad.shape)
         recorder.call(np.multiply, grad, other, into)
         return into
 
@@ -111,7 +111,7 @@ def relu(recorder: Recorder, a: Array) -> Written:
 
 
 def _relu_into(a: Array, y: Array) -> None:
-    """Fill y with max(0, a); NumPy takes the `out` of its maximum by keyword alone."""
+    """Fill y with max(0, a); np.maximum takes `out` by keyword only."""
     np.maximum(a, 0, out=y)
 
 
@@ -182,9 +182,9 @@ def matmul(recorder: Recorder, a: Array, b: Array) -> Written:
         return None
     if not a.size or not b.size or not a.flags.c_contiguous:
         return None
-    (k, m), left = b.shape, a.reshape(-1, b.shape[0])
+    (k, m), rows = b.shape, a.reshape(-1, b.shape[0])
     y = recorder.result()
-    recorder.call(np.dot, left, b, y.reshape(-1, m))
+    recorder.call(np.dot, rows, b, y.reshape(-1, m))
 
     def rule(grad: Array) -> tuple[Array | None, Array | None]:
         upstream, to_a, to_b = _rows(recorder, grad), None, None
@@ -193,7 +193,7 @@ def matmul(recorder: Recorder, a: Array, b: Array) -> Written:
             recorder.call(np.dot, upstream, b.T, to_a.reshape(-1, k))
         if recorder.needs_gradient(1):
             to_b = recorder.gradient_of(1)
-            recorder.call(np.dot, left.T, upstream, to_b)
+            recorder.call(np.dot, rows.T, upstream, to_b)
         return to_a, to_b
 
     return y, rule
@@ -303,7 +303,7 @@ def _take_rows(table: Array, ids: Array, rows: Array) -> None:
 
 @instruction(ops.attention, compiled=True)
 def attention(recorder: Recorder, q: Array, k: Array, v: Array, **attributes: Any) -> Written:
-    """Compute attention without a mask, the softmax in the memory of the scores."""
+    """Compute attention without a mask; the softmax overwrites the scores."""
     how = read_attention(q, k, v, **attributes)
     if not _are_floats(q, k, v) or how.mask is not None:
         return None
@@ -314,7 +314,7 @@ def attention(recorder: Recorder, q: Array, k: Array, v: Array, **attributes: An
     y = recorder.result()
     views = (queries, q), (keys, k), (values, v), (split_queries(y, how), y)
     if not all(np.may_share_memory(view, array) for view, array in views):
-        return None  # heads that share keys would have to be copied under one another
+        return None  # the heads would have to be copied
     weights = recorder.new((*queries.shape[:-1], keys.shape[-2]))
     rows = weights.reshape(-1, keys.shape[-2])
     window = k.shape[-2] if how.window is None else how.window
@@ -342,7 +342,7 @@ def attention(recorder: Recorder, q: Array, k: Array, v: Array, **attributes: An
 
 @instruction(ops.cross_entropy, compiled=True)
 def cross_entropy(recorder: Recorder, logits: Array, **attributes: Any) -> Written:
-    """Compute the mean over targets, and the slope together with it."""
+    """Compute the mean over the targets, and its gradient in the logits."""
     how = read_scoring(logits, **attributes)
     is_plain = how.weight is None and how.reduction == "mean" and not how.shares_out
     if not is_plain or not _are_floats(logits) or how.targets.dtype.kind != "i":
@@ -352,7 +352,7 @@ def cross_entropy(recorder: Recorder, logits: Array, **attributes: Any) -> Writt
     rows, chosen = _rows(recorder, slope), recorder.new((targets.size,))
     recorder.call(np.copyto, slope, logits)
     ignored = how.ignore_index is not None, how.ignore_index or 0
-    recorder.call(_surprise, rows, targets, *ignored, chosen, y)
+    recorder.call(_cross_entropy_into, rows, targets, *ignored, chosen, y)
 
     def rule(grad: Array) -> tuple[Array]:
         into = recorder.gradient_of(0)
@@ -362,14 +362,14 @@ def cross_entropy(recorder: Recorder, logits: Array, **attributes: Any) -> Writt
     return y, rule
 
 
-def _surprise(
+def _cross_entropy_into(
     rows: Array, targets: Array, ignores: bool, ignored: int, chosen: Array, y: Array
 ) -> None:
     count = kernels().shift_to_targets(rows, targets, ignores, ignored, chosen)
-    if count == 0:  # no target counts, or one is no token
+    if count == 0:  # every target is ignored, or one is out of range
         raise NotReplayed
     np.exp(rows, rows)
-    y[...] = kernels().surprise(rows, targets, ignores, ignored, chosen, count)
+    y[...] = kernels().mean_cross_entropy(rows, targets, ignores, ignored, chosen, count)
 
 
 def _are_floats(*arrays: Array) -> bool:
@@ -378,7 +378,7 @@ def _are_floats(*arrays: Array) -> bool:
 
 
 def _contiguous(recorder: Recorder, array: Array) -> Array:
-    """Return an array in one piece; a call copies it if it is not."""
+    """Return a contiguous array; a call copies it if necessary."""
     if array.flags.c_contiguous:
         return array
     copy = recorder.new(array.shape, array.dtype)
@@ -392,7 +392,7 @@ def _rows(recorder: Recorder, array: Array) -> Array:
 
 
 def _integers(recorder: Recorder, integers: Array) -> Array:
-    """Return integers as one row of the kind that loops take."""
+    """Return integers as a row of dtype intp, for the compiled loops."""
     if integers.dtype == np.intp and integers.flags.c_contiguous:
         return integers.reshape(-1)
     row = recorder.new((integers.size,), np.intp)

@@ -1,9 +1,8 @@
 """Loops of the fused operations and of AdamW, which numba compiles (extra `fast`).
 
-NumPy makes a pass over memory for every operation. Here a row is read once, and all arithmetic is
-done while it is in the cache. Every loop works on rows, (n, d), and writes into arrays that the
-caller passes. The mathematics is explained in `ops/neural.py`, `ops/probability.py` and
-`nn/optimizers.py`.
+NumPy passes over memory once per operation. These loops read a row once, and do all arithmetic
+while it is in the cache. Every loop works on rows, (n, d), and writes into arrays of the caller.
+The mathematics is explained in `ops/neural.py`, `ops/probability.py` and `nn/optimizers.py`.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from autolm.engine.value import _erfinv
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # the dtypes that loops are compiled for
 
-# Sums may be taken in any order, as NumPy takes them, so that several numbers are added at once;
-# nan and inf keep their meaning.
+# Sums may be reordered, as in NumPy, so that the processor adds several numbers at once; nan and
+# inf keep their meaning.
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "nsz"},
     "nogil": True,
 }
 
-# Where nearly equal products are subtracted, each is rounded first: in a fused multiply-add one of
-# them would not be, and its rounding error would remain, divided by the deviation of the row.
+# No fused multiply-add where nearly equal products are subtracted: it rounds only one of them, and
+# the rounding error that remains is divided by the deviation of the row.
 ROUNDED_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": {"reassoc", "nsz"}}
 
 
@@ -115,7 +114,7 @@ def rms_norm_backward(grad: Any, x: Any, gain: Any, scales: Any, to_x: Any, to_g
 def shift_rows(scores: Any, scale: float, queries: int, causal: bool, window: int) -> None:
     """Scale, subtract each row's maximum, so that no exponential overflows, and hide the future.
 
-    The rows belong to matrices, (queries, keys), one after another. With `causal` a query sees the
+    The rows are those of consecutive matrices, (queries, keys). With `causal` a query sees the
     last `window` of the keys up to its own position, where the last query has the position of the
     last key; the others become −inf.
     """
@@ -141,7 +140,7 @@ def shift_rows(scores: Any, scale: float, queries: int, causal: bool, window: in
 def _largest(row: Any) -> Any:
     """Return the maximum of a row, or 0 if that is −inf.
 
-    Four maxima are computed side by side, as each comparison waits for the one before.
+    Four maxima are computed in parallel, because each comparison has to wait for the one before.
     """
     a = b = c = d = row.dtype.type(-np.inf)
     whole = len(row) - len(row) % 4
@@ -202,7 +201,7 @@ def shift_to_targets(logits: Any, targets: Any, ignores: bool, ignored: int, cho
     return count
 
 
-def surprise(
+def mean_cross_entropy(
     exponentials: Any, targets: Any, ignores: bool, ignored: int, chosen: Any, count: int
 ) -> float:
     """Return the mean cross entropy, and replace the rows by its gradient in the logits.
@@ -211,7 +210,7 @@ def surprise(
     """
     n, d = exponentials.shape
     number = exponentials.dtype.type
-    total_surprise = 0.0
+    total_loss = 0.0
     for i in range(n):
         if ignores and targets[i] == ignored:
             for j in range(d):
@@ -220,13 +219,13 @@ def surprise(
         total = number(0)
         for j in range(d):
             total += exponentials[i, j]
-        total_surprise += np.log(total) - chosen[i]
+        total_loss += np.log(total) - chosen[i]
         share = number(1 / count)
         factor = number(share / total)
         for j in range(d):
             exponentials[i, j] *= factor
         exponentials[i, targets[i]] -= share
-    return total_surprise / count
+    return total_loss / count
 
 
 def take_rows(table: Any, ids: Any, rows: Any) -> bool:
@@ -344,7 +343,7 @@ LOOPS = (
     divide_by_sums,
     softmax_backward,
     shift_to_targets,
-    surprise,
+    mean_cross_entropy,
     take_rows,
     add_rows,
     erfinv,

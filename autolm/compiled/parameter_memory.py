@@ -1,6 +1,6 @@
 """The parameters of a recorded step and their gradients: flat arrays, one per group.
 
-A program writes gradients into these arrays, and the optimizer moves the parameters in place.
+A program writes gradients into these arrays, and the optimizer updates the parameters in place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 
 class FlatRun(NamedTuple):
-    """Neighbours in a group, as an optimizer moves them; see `nn.parameter_group.Run`."""
+    """Adjacent parameters of a group, for an optimizer; see `nn.parameter_group.Run`."""
 
     data: Array
     gradient: Array
@@ -34,7 +34,7 @@ class FlatRun(NamedTuple):
         return self.gradient
 
     def bind(self, data: Array) -> None:
-        """Write where the parameters have moved to."""
+        """Store the updated parameters."""
         self.data[...] = data
 
 
@@ -44,7 +44,7 @@ class ParameterMemory:
     Attributes
     ----------
     data, gradient
-        By parameter, its part of a flat array, in its own shape.
+        For each parameter, its part of a flat array, in the shape of the parameter.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -60,10 +60,12 @@ class ParameterMemory:
             for _, parameter, place in group.parts:
                 self.data[parameter] = data[place].reshape(parameter.shape)
                 self.gradient[parameter] = gradient[place].reshape(parameter.shape)
-        self._has_kernel = type(optimizer).moved is AdamW.moved and find_spec("numba") is not None
+        self._has_kernel = (
+            type(optimizer).updated is AdamW.updated and find_spec("numba") is not None
+        )
 
     def gather(self) -> None:
-        """Take the parameters' numbers as they are now; from here on they lie in this memory."""
+        """Copy the current numbers of the parameters into this memory, and bind them to it."""
         for parameter, view in self.data.items():
             if parameter._array is not view:
                 view[...] = parameter._array
@@ -79,20 +81,20 @@ class ParameterMemory:
         return math.sqrt(squares)
 
     def largest_gradient(self, reached: Collection[Tensor]) -> float:
-        """Return the largest absolute number in the ``.grad`` of parameters; nan if one is nan."""
+        """Return the largest absolute value in the ``.grad`` of parameters; nan if one is nan."""
         return float(np.max([np.abs(p.grad).max(initial=0) for p in reached], initial=0))
 
     def is_close(self, reached: Collection[Tensor], bound: float, smallest: float) -> bool:
-        """Whether the gradient is that in ``.grad``, relative to the largest numbers there.
+        """Whether the gradient equals ``.grad`` up to a relative error of `bound`.
 
-        A parameter whose gradient is rounding errors alone is compared with the largest of all, or
-        with `smallest` if that is larger.
+        The error is relative to the largest value in the parameter's gradient plus a tenth of the
+        largest of all, or `smallest` if that is larger, so that rounding errors do not count.
         """
         largest = max(self.largest_gradient(reached) / 10, smallest)
         for parameter in reached:
-            own = float(np.abs(parameter.grad).max(initial=0))
+            size = float(np.abs(parameter.grad).max(initial=0))
             error = float(np.abs(self.gradient[parameter] - parameter.grad).max(initial=0))
-            if not error <= bound * (own + largest):
+            if not error <= bound * (size + largest):
                 return False
         return True
 
@@ -101,30 +103,30 @@ class ParameterMemory:
         for _, _, _, gradient in self._flat:
             gradient *= factor
 
-    def leave_gradients(self, reached: Collection[Tensor]) -> None:
-        """Give each parameter its gradient, as an array that no later step overwrites."""
+    def store_gradients(self, reached: Collection[Tensor]) -> None:
+        """Store a copy of each gradient in the parameter's ``.grad``."""
         for parameter, gradient in self.gradient.items():
             parameter.grad = gradient.copy() if parameter in reached else None
 
     def update(self, reached: Collection[Tensor]) -> None:
         """Take the optimizer's step."""
-        move = self._move if self._has_kernel else self._optimizer.moved
+        move = self._move if self._has_kernel else self._optimizer.updated
         self._optimizer.take_step(self._runs(reached), move)
 
     def _move(self, run: Any, is_matrix: bool) -> Array:
         optimizer: Any = self._optimizer
         if run.data.dtype not in FLOATS:
-            return optimizer.moved(run, is_matrix)
+            return optimizer.updated(run, is_matrix)
         beta1, beta2 = optimizer.betas
         rate, steps = optimizer.learning_rate, optimizer.steps
         decay = rate * optimizer.weight_decay if is_matrix else 0.0
         rates = (rate / (1 - beta1**steps), 1 / (1 - beta2**steps), optimizer.eps, decay)
         moments = run.memory["first_moment"], run.memory["second_moment"]
         kernels().adamw(run.data, run.gradient, *moments, (beta1, beta2), rates)
-        return run.gradient  # where the loop has written the moved parameters
+        return run.gradient  # the loop has written the updated parameters here
 
     def _runs(self, reached: Collection[Tensor]) -> Iterator[tuple[bool, FlatRun]]:
-        """Yield neighbours that have a gradient, mostly all of a group at once."""
+        """Yield adjacent parameters that have a gradient, mostly a whole group at once."""
         for is_matrix, group, data, gradient in self._flat:
             for has_gradient, parts in groupby(group.parts, key=lambda p: p.parameter in reached):
                 if has_gradient:

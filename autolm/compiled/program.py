@@ -1,7 +1,7 @@
-"""A program: calls that are repeated for every batch, on arrays that are laid out once.
+"""A program: a list of calls that is repeated for every batch, on arrays allocated once.
 
-Each call is a function and its arguments, the arrays that it reads and writes among them. Arrays
-that are never in use at the same time share memory, so that a step works in the processor's cache.
+Each call is a function and its arguments, including every array that it reads or writes. Arrays
+that are never in use at the same time share memory, so that a step fits the processor's cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 class Program:
-    """Calls in order.
+    """A list of calls, run in order.
 
     Examples
     --------
@@ -25,7 +25,7 @@ class Program:
     >>> x, y = np.array([1.0, 2.0]), program.new((2,), float)
     >>> program.call(np.multiply, x, x, y)
     >>> program.call(np.add, y, x, x)
-    >>> program.lay_out()
+    >>> program.allocate()
     >>> program.run()
     >>> x
     array([2., 6.])
@@ -34,14 +34,14 @@ class Program:
     def __init__(self) -> None:
         self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         self.nbytes = 0
-        self._new: set[int] = set()  # the ids of arrays whose memory `lay_out` may assign
+        self._new: set[int] = set()  # the ids of arrays whose memory `allocate` may assign
         self._owners: list[Array] = []
 
     def new(self, shape: Iterable[int], dtype: DTypeLike) -> Array:
-        """Return an array for results; it has memory of its own only until `lay_out`."""
+        """Return an array for results; `allocate` may let it share memory with others."""
         array = np.empty(tuple(shape), dtype)
         self._new.add(id(array))
-        self._owners.append(array)  # an id is unique only while the array lives
+        self._owners.append(array)  # an id is unique only while its array exists
         return array
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
@@ -53,8 +53,8 @@ class Program:
         for function, arguments in self.calls:
             function(*arguments)
 
-    def lay_out(self) -> None:
-        """Let new arrays share memory: each needs its own from its first call to its last."""
+    def allocate(self) -> None:
+        """Assign memory to the new arrays; two share it if no call needs both at once."""
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         owners: dict[int, Array] = {}
@@ -66,13 +66,15 @@ class Program:
                     first.setdefault(id(owner), i)
                     last[id(owner)] = i
         memory = self._assign(owners, first, last)
-        self.calls = [(function, _moved(arguments, memory)) for function, arguments in self.calls]
+        self.calls = [
+            (function, _relocated(arguments, memory)) for function, arguments in self.calls
+        ]
         self._owners, self._new = [], set()
 
     def _assign(
         self, owners: dict[int, Array], first: dict[int, int], last: dict[int, int]
     ) -> dict[int, tuple[Array, Array]]:
-        """Give each array memory that another of its size has finished with, or else new memory."""
+        """Assign each array a block of its size that is free again, or else a new block."""
         free: dict[int, list[Array]] = defaultdict(list)
         ending: dict[int, list[Array]] = defaultdict(list)
         memory: dict[int, tuple[Array, Array]] = {}
@@ -94,7 +96,7 @@ class Program:
 
 
 def _arrays_in(arguments: Any) -> Iterator[Array]:
-    """Yield the arrays among arguments, and in tuples among them."""
+    """Yield the arrays in arguments and in their tuples."""
     for argument in arguments:
         if isinstance(argument, np.ndarray):
             yield argument
@@ -103,24 +105,26 @@ def _arrays_in(arguments: Any) -> Iterator[Array]:
 
 
 def _owner_of(array: Array) -> Array:
-    """Return the array whose memory a view shows; an array that is no view is its own."""
+    """Return the array that owns the memory of a view; any other array owns its own memory."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
 
 
-def _moved(arguments: tuple[Any, ...], memory: dict[int, tuple[Array, Array]]) -> tuple[Any, ...]:
+def _relocated(
+    arguments: tuple[Any, ...], memory: dict[int, tuple[Array, Array]]
+) -> tuple[Any, ...]:
     return tuple(
-        _in_its_memory(argument, memory)
+        _in_block(argument, memory)
         if isinstance(argument, np.ndarray)
-        else _moved(argument, memory)
+        else _relocated(argument, memory)
         if type(argument) is tuple
         else argument
         for argument in arguments
     )
 
 
-def _in_its_memory(array: Array, memory: dict[int, tuple[Array, Array]]) -> Array:
+def _in_block(array: Array, memory: dict[int, tuple[Array, Array]]) -> Array:
     owner = _owner_of(array)
     if id(owner) not in memory:
         return array

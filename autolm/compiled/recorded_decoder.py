@@ -1,7 +1,7 @@
-"""Recorded decoding: one new row of each text through the layers of a model, without a graph.
+"""Recorded decoding: compute the layers of a model for the next token, without a graph.
 
-The layers are recorded once, for one row. The rows before it are the keys and values in the caches,
-to which the program of each attention appends.
+The layers are recorded once, for one row of each sequence. The keys and values of earlier rows are
+in caches, to which the program of each attention appends.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Array = NDArray[Any]
 
 
 class RecordedDecoder:
-    """The layers of a model for one new row of each text.
+    """The layers of a model, for one new row of each sequence.
 
     Parameters
     ----------
     layers
         Called with a row, ``(batch, 1, d_model)`` or ``(1, d_model)``, and its position; returns
-        what the layers compute of it, as a graph.
+        the result of the layers, as a graph.
     shape, dtype
-        Of the row.
+        The shape and dtype of the row.
     caches
         For each attention, in the order of computation, the arrays of its keys and of its values,
         ``(batch, length, width)`` or ``(length, width)``. A position must be below their length.
@@ -40,7 +40,7 @@ class RecordedDecoder:
     Raises
     ------
     NotRecordable
-        If anything but the attentions depends on the position, or there is no numba.
+        If anything but the attentions depends on the position, or numba is not installed.
     """
 
     def __init__(
@@ -71,18 +71,18 @@ class RecordedDecoder:
                 recorder.forward(node, attributes)
         self._result = np.empty(second.loss.shape, second.loss.dtype)
         recorder.call(np.copyto, self._result, recorder.arrays[second.loss])
-        recorder.program.lay_out()
+        recorder.program.allocate()
         self._program = recorder.program
 
     def __call__(self, row: Array, position: int) -> Array:
-        """Return what the layers compute of a row; the next call overwrites it."""
+        """Return the result of the layers for a row; the next call overwrites it."""
         self._row[...] = row.reshape(self._row.shape)
         self._position[0] = position
         self._program.run()
         return self._result
 
     def _attention_to(self, caches: Iterator[Sequence[Array]]) -> Instruction:
-        """Return the instruction of an attention that appends to the next caches and reads them."""
+        """Return the instruction for attention, which appends to its caches and reads them."""
 
         def attention(
             recorder: Recorder, q: Array, k: Array, v: Array, **attributes: Any
@@ -90,11 +90,11 @@ class RecordedDecoder:
             how = read_attention(q, k, v, **attributes)
             if how.mask is not None or not how.causal:
                 raise NotRecordable("an attention has a mask, or is not causal")
-            keys, values = (each.reshape(-1, *each.shape[-2:]) for each in next(caches))
+            keys, values = (cache.reshape(-1, *cache.shape[-2:]) for cache in next(caches))
             # A single position has a window of 1 at most: the attributes have the whole window.
             window = attributes.get("window") or keys.shape[1]
             y, weights = recorder.result(), recorder.new((keys.shape[1],))
-            rows = (each.reshape(-1, each.shape[-1]) for each in (q, k, v))
+            rows = (x.reshape(-1, x.shape[-1]) for x in (q, k, v))
             sizes = how.heads, how.kv_heads, window, how.factor
             recorder.call(
                 kernels().attend_to_cache,

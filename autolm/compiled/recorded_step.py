@@ -1,10 +1,10 @@
 """A recorded training step: the plain step of any model, replayed without building its graph.
 
-`recorded(loss_function, optimizer)` calls the function as usual for the first batches of a shape
-and compares their graphs: which arrays come from the batch, and what stays. The graph becomes a
-program (`recorder.py`), which is verified on one more batch and then replayed. It is verified again
-now and then, as the function may have changed meanwhile. To draw, step or explain a loss, call the
-function itself: it uses the same parameters.
+`recorded(loss_function, optimizer)` calls the function as usual for the first batches of a shape,
+and compares their graphs to find which arrays come from the batch. It lowers the graph to a program
+(`recorder.py`), verifies that on one more batch, and then replays it. Later replays are verified
+too, at growing intervals, because the function may have changed. To draw, step or explain a loss,
+call the function itself: it uses the same parameters.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from autolm.tensor.tensor import Tensor
 Array = NDArray[Any]
 Shapes = tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
 
-MAX_RECORDS = 8  # shapes of batches, beyond which the plain step runs
-MAX_EXAMPLES = 6  # batches of one shape, of which none was replayed
+MAX_RECORDS = 8  # different shapes of batches; for further shapes the plain step runs
+MAX_EXAMPLES = 6  # batches of one shape without a replay; then the plain step runs
 MAX_ERROR = {np.dtype(np.float64): 1e-9}  # relative to the largest number of a gradient
 MAX_ERROR_OF_OTHERS = 1e-3
-SMALLEST = 0.01  # a loss that has become smaller than this, of the first, is mostly rounding errors
+SMALLEST = 0.01  # errors of a loss below this share of the first loss are rounding errors
 
 
 def recorded(
@@ -52,17 +52,17 @@ def recorded(
     clip: float | None = None,
     gradients: bool = False,
 ) -> RecordedStep:
-    """Make a training step that is recorded at its first calls and replayed afterwards.
+    """Return a training step that is recorded at its first calls and replayed afterwards.
 
-    ``step(*arrays)`` does what the plain step does: forward, backward, clipping and the optimizer's
-    step. It returns the loss before the step.
+    ``step(*arrays)`` runs the forward and the backward pass, clips the gradient, takes the
+    optimizer's step, and returns the loss before the step.
 
     Parameters
     ----------
     loss_function
         Takes arrays, ``(batch, …)`` for example, and returns the loss, a Tensor with one element.
     optimizer
-        Moves its parameters; its learning rate may be assigned before each step.
+        Updates its parameters; its learning rate can be assigned before each step.
     clip
         Clip the gradient norm to this value, as `clip_gradients` does; None clips nothing.
     gradients
@@ -75,23 +75,25 @@ def recorded(
 
     Raises
     ------
-    TypeError, ValueError
-        For an optimizer that is none, or a clip that is not above 0.
+    TypeError
+        If `loss_function` is not callable, or `optimizer` is not an optimizer of `autolm.nn`.
+    ValueError
+        If `clip` is not above 0.
 
     Notes
     -----
-    A step that cannot be replayed runs plainly, and a warning says why. That is so if the loss
-    function reads a result as a number, draws random numbers outside of an operation, computes an
-    array from the batch with NumPy instead of autolm, or makes another graph for another batch.
+    If a step cannot be replayed, the plain step runs, and a warning says why. This happens if the
+    loss function reads a result as a number, draws random numbers outside of an operation, computes
+    an array from the batch with NumPy instead of autolm, or builds another graph for another batch.
 
-    A replay does not call the loss function. So a number that the function takes from elsewhere,
-    such as the weight of a term, should be an argument of the step, and a condition on the batch is
-    not looked at again. To notice a change, the step is compared with the plain step at its replays
-    1, 2, 4, 8 and so on; if they differ, a warning says so and the plain step runs from then on.
+    A replay does not call the loss function. A number that the function takes from elsewhere, such
+    as the weight of a term, should therefore be an argument of the step, and a condition on the
+    batch is not evaluated again. To detect changes, replays 1, 2, 4, 8 and so on are compared with
+    the plain step; if they differ, a warning says so, and the plain step runs from then on.
 
-    A replayed step writes the parameters in place: copy ``p.data`` to keep it. A graph that was
-    made before the step cannot be differentiated after it. Of leaves that the optimizer does not
-    have, a replay leaves ``.grad`` as it is. Threads that call one step take turns.
+    A replayed step updates the parameters in place: copy ``p.data`` to keep it. A graph that was
+    built before the step cannot be differentiated after it. A replay does not change the ``.grad``
+    of leaves that the optimizer does not have. Threads that call the same step run one at a time.
 
     Examples
     --------
@@ -137,7 +139,7 @@ class RecordedStep:
         self._clip = math.inf
         if clip is not None and not (isinstance(clip, float) and clip == math.inf):
             self._clip = read_finite("recorded", "clip", clip, above=0)
-        self._leaves_gradients = read_bool("recorded", "gradients", gradients)
+        self._stores_gradients = read_bool("recorded", "gradients", gradients)
         self._memory = ParameterMemory(optimizer)
         self._records: dict[Shapes, _Record] = {}
         self._further = _Record()
@@ -148,7 +150,7 @@ class RecordedStep:
 
     def __reduce__(self) -> Any:
         """Copy or pickle a step without its records: a copied program would lose its views."""
-        make = partial(RecordedStep, clip=self._clip, gradients=self._leaves_gradients)
+        make = partial(RecordedStep, clip=self._clip, gradients=self._stores_gradients)
         return make, (self._function, self._optimizer)
 
     def __call__(self, *arrays: ArrayLike) -> float:
@@ -159,13 +161,13 @@ class RecordedStep:
         return loss
 
     def compute(self, *arrays: ArrayLike) -> float:
-        """Compute the loss, which is returned, and the gradient, without moving a parameter."""
+        """Compute the gradient without updating a parameter; return the loss."""
         self._calls += 1
         batch = [np.asarray(array) for array in arrays]
         record = self._record_of(tuple((array.shape, array.dtype) for array in batch))
         self._replayed = None
         if record.replay is not None and record.replay.is_stale(batch):
-            record.begin()
+            record.reset()
         if record.replay is not None and record.is_verified:
             record.replays, record.examples = record.replays + 1, 0
             is_checked = record.replays & (record.replays - 1) == 0  # a power of two
@@ -177,30 +179,30 @@ class RecordedStep:
     def update(self) -> None:
         """Clip the gradient that `compute` computed, and take the optimizer's step."""
         if self._replayed is not None and type(self._optimizer).step is not Optimizer.step:
-            self._memory.leave_gradients(self._replayed.reached)
+            self._memory.store_gradients(self._replayed.reached)
             self._replayed = None
         if self._replayed is None:
             clip_gradients(self._optimizer.parameters.values(), self._clip)
             self._optimizer.step()
-            if not self._leaves_gradients:
+            if not self._stores_gradients:
                 self._optimizer.zero_grad()
             return
         reached = self._replayed.reached
         if self.gradient_norm > self._clip:
             self._memory.scale(self._clip / self.gradient_norm)
-        if self._leaves_gradients:
-            self._memory.leave_gradients(reached)
+        if self._stores_gradients:
+            self._memory.store_gradients(reached)
         self._memory.update(reached)
 
     def reason(self, *shapes: tuple[int, ...]) -> str:
-        """Say why batches of these shapes are not replayed; empty if they are."""
+        """Return why batches of these shapes are not replayed; an empty string if they are."""
         for recorded_shapes, record in self._records.items():
             if tuple(shape for shape, _ in recorded_shapes) == shapes:
                 return "" if record.is_verified else record.reason or "not enough batches yet"
         return self._further.reason or "no batch of these shapes yet"
 
     def explain(self) -> str:
-        """Say, for each shape of a batch, what is replayed, and what runs plainly and why."""
+        """Return a text that says, for each shape of a batch, whether it is replayed or why not."""
         if not self._records:
             return "no step was taken yet"
         lines = []
@@ -213,7 +215,7 @@ class RecordedStep:
         return "\n".join(lines)
 
     def _record_of(self, shapes: Shapes) -> _Record:
-        """Return the record of batches of these shapes; beyond `MAX_RECORDS` shapes share one."""
+        """Return the record for these shapes; shapes beyond `MAX_RECORDS` share one."""
         record = self._records.get(shapes)
         if record is None and len(self._records) < MAX_RECORDS:
             record = self._records[shapes] = _Record()
@@ -224,7 +226,7 @@ class RecordedStep:
         return record
 
     def _replay(self, replay: Replay, batch: list[Array]) -> float | None:
-        """Compute by the program; None if the plain step has to refuse the batch."""
+        """Run the program; return None if only the plain step can compute or refuse the batch."""
         self._memory.gather()
         try:
             with quiet():
@@ -242,7 +244,9 @@ class RecordedStep:
             loss.backward()
         else:
             loss = self._take_example(record, batch)
-            if record.replay is not None and record.replays:  # verified again: as in other steps
+            if (
+                record.replay is not None and record.replays
+            ):  # use the verified replay, as in other steps
                 replayed = self._replay(record.replay, batch)
                 if replayed is not None:
                     self._optimizer.zero_grad()
@@ -251,7 +255,7 @@ class RecordedStep:
         return float(loss)
 
     def _take_example(self, record: _Record, batch: list[Array]) -> Tensor:
-        """Compute loss and gradient plainly, and learn from their graph; return the loss."""
+        """Run the plain pass, and record its graph as an example; return the loss."""
         copies = [np.array(array, order="C") for array in batch]
         random_state = _random_state()
         with recording(locations=True, constants=True):
@@ -264,18 +268,18 @@ class RecordedStep:
                 raise NotRecordable("the loss function draws random numbers")
             if not all(map(are_equal_arrays, copies, batch)):
                 raise NotRecordable("the loss function writes into an array of the batch")
-            self._learn(record, example)
-        except NotRecordable as why:
-            record.give_up(str(why))
+            self._add_example(record, example)
+        except NotRecordable as error:
+            record.give_up(str(error))
         return example.loss
 
-    def _learn(self, record: _Record, example: Example) -> None:
-        """Take one more example into a record: make its program of two, and verify it on a third.
+    def _add_example(self, record: _Record, example: Example) -> None:
+        """Add an example to a record: two examples make its program, and a third verifies it.
 
         Raises
         ------
         NotRecordable
-            If there can be none.
+            If the step cannot be recorded.
         """
         if example.reads:
             raise NotRecordable(example.reads)
@@ -290,22 +294,22 @@ class RecordedStep:
         if record.example is not None:
             try:
                 record.replay = Replay(record.example, example, self._memory)
-            except NotYetRecordable as why:
-                record.waits_for = str(why)
+            except NotYetRecordable as error:
+                record.waits_for = str(error)
         record.example = example
 
     def _verify(self, record: _Record, replay: Replay, example: Example) -> None:
-        """Compare the program's loss and gradient with those of the plain step just done.
+        """Compare the program's loss and gradient with those of the plain pass of the example.
 
-        Numbers that are not finite say nothing, and differences that are small against the first
-        loss and gradient are rounding errors.
+        Non-finite numbers are not compared. Differences that are small relative to the first loss
+        and gradient are rounding errors.
         """
         self._memory.gather()
         try:
             with quiet():
                 loss = replay.run(example.batch)
         except NotReplayed:
-            return  # the next batch may do
+            return  # verify it on the next batch
         for name, parameter in self._optimizer.parameters.items():
             if parameter.has_grad is not (parameter in replay.reached):
                 raise NotRecordable(f"a gradient reaches {name} for some batches only")
@@ -329,30 +333,33 @@ class RecordedStep:
 
 
 class _Record:
-    """Where the record of one shape of batches has got to."""
+    """The state of the record for one shape of batches."""
 
     def __init__(self) -> None:
-        self.reason = ""  # why the plain step runs for good
+        self.reason = ""  # why the plain step always runs
         self.first_replay = 0
         self.examples = 0  # since the latest replay
-        self.waits_for = ""  # why two examples do not do yet
-        self.smallest = 0.0, 0.0  # differences of a loss and of a gradient are relative to more
-        self.begin()
+        self.waits_for = ""  # why the examples so far are not enough
+        self.smallest = (
+            0.0,
+            0.0,
+        )  # lower bounds of the scales of errors: of the loss, and of the gradient
+        self.reset()
 
-    def begin(self) -> None:
-        """Begin anew, without an example."""
+    def reset(self) -> None:
+        """Discard the examples and the program."""
         self.example: Example | None = None
         self.replay: Replay | None = None
         self.is_verified, self.replays = False, 0
 
-    def give_up(self, why: str) -> None:
-        """Run the plain step from now on, and warn once that it runs."""
-        self.begin()
-        self.reason = why
-        warnings.warn(f"recorded: the plain step runs: {why}", stacklevel=6)
+    def give_up(self, reason: str) -> None:
+        """Run the plain step from now on, and warn once."""
+        self.reset()
+        self.reason = reason
+        warnings.warn(f"recorded: the plain step runs: {reason}", stacklevel=6)
 
     def state(self) -> str:
-        """Say how batches of this shape are computed."""
+        """Return a text that says how batches of this shape are computed."""
         if self.reason:
             return f"the plain step runs: {self.reason}"
         if self.is_verified:
@@ -361,6 +368,6 @@ class _Record:
 
 
 def _random_state() -> Any:
-    """Return the state of the global random numbers of Python and of NumPy."""
+    """Return the state of the global random generators of Python and NumPy."""
     state: Any = np.random.get_state()
     return random.getstate(), state[1].tobytes(), state[2:]

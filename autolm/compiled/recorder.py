@@ -1,8 +1,8 @@
-"""How a graph of Tensors becomes a program: forward in the order of making, backward in reverse.
+"""Lower a graph of Tensors to a program: the forward calls, and then the backward calls.
 
-Each operation appends its calls: those of its instruction (`instructions.py`), or, if it has none,
-its own function and rule. Contributions to a gradient are added in the order in which the plain
-pass adds them, so that a program without compiled loops gives the same numbers, bit for bit.
+Each operation appends the calls of its instruction (`instructions.py`) or, if it has none, its
+forward function and backward rule. Contributions to a gradient are added in the same order as in
+the plain pass, so a program without compiled loops gives the same numbers, bit for bit.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ Instruction = Callable[..., Written]
 
 
 class Recorder:
-    """The program of one graph while it is written.
+    """Builds the program of one graph.
 
     Parameters
     ----------
     instructions
-        The instruction of an operation, by its record; the others run by their own functions.
+        The instruction of each operation that has one, by its record.
     leaves
         The array of each leaf.
     gradients
-        Where the gradient of a leaf goes; leaves without a place get none.
+        The array for the gradient of each leaf that gets one.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Recorder:
     arrays
         The array of each node so far.
     by_instruction, by_function
-        By name of an operation, how often it runs by its instruction, and by its own function.
+        By operation name, how often it runs by its instruction, and by its own function.
     """
 
     def __init__(
@@ -57,14 +57,16 @@ class Recorder:
         self.arrays = dict(leaves)
         self.by_instruction: dict[str, int] = {}
         self.by_function: dict[str, int] = {}
-        self._instructions, self._places = instructions, gradients
+        self._instructions, self._targets = instructions, gradients
         self._rules: dict[Tensor, Rule] = {}
         self._gradients: dict[Tensor, Array] = {}
-        self._added_in_place: set[Tensor] = set()  # nodes whose gradient no other node shares
+        self._added_in_place: set[Tensor] = (
+            set()
+        )  # nodes that share their gradient with no other node
         self._wanted: set[Tensor] = set(gradients)  # nodes that need a gradient
         self._node: Tensor
 
-    # What an instruction uses
+    # The interface for instructions
 
     def new(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
         """Return an array for a result, by default of the dtype of the operation's result."""
@@ -94,14 +96,14 @@ class Recorder:
         """Return an array of the operand's shape for the rule to fill with its contribution.
 
         For the first contribution it is the array of the gradient, so that nothing is copied; for
-        further ones it is a new array, which is added to that.
+        further contributions it is a new array, which is then added.
         """
         parent = self._node.parents[operand]
         if parent in self._gradients or parent in self._added_in_place:
             return self.new(parent.shape, parent.dtype)
         self._added_in_place.add(parent)
-        place = self._places.get(parent)
-        return self.new(parent.shape, parent.dtype) if place is None else place
+        target = self._targets.get(parent)
+        return self.new(parent.shape, parent.dtype) if target is None else target
 
     # Forward and backward
 
@@ -120,7 +122,7 @@ class Recorder:
         self.arrays[node], self._rules[node] = written
 
     def backward(self, order: Sequence[Tensor]) -> None:
-        """Append the calls that compute the gradients of a graph, of which the root is last."""
+        """Append the calls that compute the gradients of a graph, whose root is last in `order`."""
         root = order[-1]
         self._gradients[root] = np.ones(root.shape, root.dtype)
         for node in reversed(order):
@@ -134,7 +136,7 @@ class Recorder:
                         self._add(parent, contribution)
 
     def depends_on_a_parameter(self, node: Tensor) -> bool:
-        """Whether a node whose calls were appended depends on a leaf with a place."""
+        """Whether a recorded node depends on a leaf that gets a gradient."""
         return node in self._wanted
 
     def has_gradient(self, leaf: Tensor) -> bool:
@@ -147,14 +149,14 @@ class Recorder:
             fitted = self.new(parent.shape, parent.dtype)
             self.call(_fit_into, contribution, fitted)
             contribution = fitted
-        place = self._places.get(parent)
+        target = self._targets.get(parent)
         before = self._gradients.get(parent)
         if before is None:
-            if place is not None and contribution is not place:
-                self.call(np.copyto, place, contribution)
-                contribution = place
+            if target is not None and contribution is not target:
+                self.call(np.copyto, target, contribution)
+                contribution = target
             self._gradients[parent] = contribution
-        elif before is place or parent in self._added_in_place:
+        elif before is target or parent in self._added_in_place:
             self.call(np.add, before, contribution, before)
         else:  # another node may read the array of the first contribution
             self._added_in_place.add(parent)
@@ -164,7 +166,7 @@ class Recorder:
     def _by_its_function(
         self, operands: Sequence[Array], attributes: Mapping[str, Any]
     ) -> tuple[Array, Rule]:
-        """Append a call of the operation's own function, and of the rule that it returns."""
+        """Append a call of the operation's forward function, and of the rule that it returns."""
         node, closure = self._node, _Closure()
         y = self.result()
         self.call(closure.forward, node.op.forward, y, attributes, *operands)

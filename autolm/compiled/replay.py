@@ -1,4 +1,4 @@
-"""The program of a training step: made of two examples, run on further batches."""
+"""The program of a training step: recorded from two examples, and run on further batches."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Array = NDArray[Any]
 
 @cache
 def instructions() -> dict[Any, Instruction]:
-    """Return the instructions that run here: those of compiled loops only if there is numba."""
+    """Return the available instructions; those with compiled loops need numba."""
     return ALWAYS | (COMPILED if find_spec("numba") else {})
 
 
 class Replay:
-    """Forward and backward of a loss, without its graph.
+    """The forward and backward pass of a loss, without its graph.
 
     Parameters
     ----------
     first, second
         Plain passes over two batches of the same shapes.
     memory
-        The parameters, and where their gradients go.
+        The arrays of the parameters and of their gradients.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Replay:
         self._parameters = list(memory.data)
         self._trained = [p.requires_grad for p in self._parameters]
         self._constants: list[tuple[Tensor, Array]] = []
-        self._others: list[tuple[Tensor, Array]] = []  # parameters that another optimizer moves
+        self._untracked: list[tuple[Tensor, Array]] = []  # leaves of no or another optimizer
         leaves, attributes = dict[Tensor, Array](), dict[Tensor, dict[str, Any]]()
         for i, node in enumerate(second.order):
             if node in memory.data:
@@ -64,7 +64,7 @@ class Replay:
                     name: self._resolved(matches.attribute(i, name)) for name in node.attributes
                 }
         self._pinned = [(i, second.batch[i]) for i in sorted(matches.pinned)]
-        trained = {p: place for p, place in memory.gradient.items() if p.requires_grad}
+        trained = {p: grad for p, grad in memory.gradient.items() if p.requires_grad}
         recorder = Recorder(instructions(), leaves, trained)
         for node, values in attributes.items():
             recorder.forward(node, values)
@@ -73,23 +73,23 @@ class Replay:
         recorder.backward(second.order)
         self._loss = np.empty(second.loss.shape, second.loss.dtype)
         recorder.call(np.copyto, self._loss, recorder.arrays[second.loss])
-        recorder.program.lay_out()
+        recorder.program.allocate()
         self._program = recorder.program
         self._counts = recorder.by_instruction, recorder.by_function
         self.reached = {p for p in memory.data if recorder.has_gradient(p)}
 
     def _leaf(self, leaf: Tensor, source: Source | None) -> Array:
-        """Return the array of a leaf: a part of the batch, or the leaf's own."""
+        """Return the array of a leaf: a part of the batch, or the array of the leaf itself."""
         if source is not None:
             return source.of(self._inputs)
         if leaf.requires_grad:
-            self._others.append((leaf, leaf._array.copy()))
-            return self._others[-1][1]
+            self._untracked.append((leaf, leaf._array.copy()))
+            return self._untracked[-1][1]
         self._constants.append((leaf, leaf._array))
         return leaf._array
 
     def _resolved(self, attribute: Any) -> Any:
-        """Return an attribute with the arrays that it takes from the batch."""
+        """Return an attribute with the arrays of the batch in place of their sources."""
         if isinstance(attribute, Source):
             return attribute.of(self._inputs)
         if isinstance(attribute, tuple | list):
@@ -98,18 +98,18 @@ class Replay:
 
     def run(self, batch: Sequence[Array]) -> float:
         """Compute the gradients for a batch; return its loss."""
-        for own, array in zip(self._inputs, batch, strict=True):
-            np.copyto(own, array)
-        for leaf, own in self._others:
-            np.copyto(own, leaf._array)
+        for copy, array in zip(self._inputs, batch, strict=True):
+            np.copyto(copy, array)
+        for leaf, copy in self._untracked:
+            np.copyto(copy, leaf._array)
         self._program.run()
         return self._loss.item()
 
     def is_stale(self, batch: Sequence[Array]) -> bool:
-        """Whether the program is not valid for a batch.
+        """Whether the program is invalid for a batch.
 
-        It is not if a Tensor that the loss function uses has another array now, a parameter has
-        been frozen or unfrozen, or an array of the batch changed that may have been a constant.
+        That is so if a Tensor that the loss function uses has another array, if a parameter was
+        frozen or unfrozen, or if an array of the batch changed that may be a constant.
         """
         return (
             [p.requires_grad for p in self._parameters] != self._trained

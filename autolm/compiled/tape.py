@@ -1,9 +1,9 @@
-"""Tape: a recorded graph of Values as flat arrays, to be run again and again, natively (floor 2).
+"""Tape: a recorded graph of Values as flat arrays, replayed for new numbers.
 
-To record a graph costs far more than its arithmetic. Where only the numbers change from step to
-step, and not the graph, it need be recorded only once: a Tape freezes it and does the arithmetic
-alone, a hundred times faster. Operations are those of `value.py`, in the order of `backward()`, so
-every number is the same to the last bit; `write_back()` returns to the graph, to look at it.
+Recording a graph costs far more than its arithmetic. If only the numbers change from step to step,
+a Tape records the graph once and then does the arithmetic alone, a hundred times faster. It
+computes the operations of `value.py` in the order of `backward()`, so every number is equal bit for
+bit. `write_back()` writes the numbers to the Values again.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Array = NDArray[np.float64]
 
 
 class Tape:
-    """A recorded graph of Values, frozen, that replays forward and backward for new numbers.
+    """A recorded graph of Values that replays forward and backward for new numbers.
 
-    With numba installed (extra `fast`) it runs as machine code, compiled at first use and kept on
-    disk; otherwise as a loop in Python. Results are those of the Values, bit for bit.
+    With numba installed (extra `fast`) it runs as machine code, which is compiled at first use and
+    cached on disk; otherwise as a loop in Python. Results equal those of the Values bit for bit.
 
     Parameters
     ----------
@@ -39,28 +39,28 @@ class Tape:
     inputs
         Leaves under it that get new numbers at every `forward`.
     parameters
-        Leaves under it that are trained. All other leaves stay the numbers that they are now; so
-        does whatever the program computed from `.data`, such as a largest logit.
+        Leaves under it that are trained. All other leaves are constants, and so are numbers that
+        the program computed from `.data`, such as a largest logit.
     native
-        True insists on numba, False on plain Python; None takes numba if it is installed, and if
-        the loops have a twin of every operation.
+        True requires numba, False uses plain Python. None uses numba if it is installed and the
+        compiled loops have every operation of the graph.
 
     Attributes
     ----------
     parameters : (len(parameters),) array
-        Their numbers. An optimizer writes into it: ``tape.parameters[:] = …``.
+        The numbers of the parameters. An optimizer writes into it: ``tape.parameters[:] = …``.
     gradient : (len(parameters),) array
-        ∂loss/∂parameters, of the latest `backward`.
+        ∂loss/∂parameters of the latest `backward`.
     native : bool
         Whether it runs as machine code.
 
     Raises
     ------
     TypeError
-        If the loss is no Value.
+        If the loss is not a Value.
     ValueError
-        If an operation is not one of Value's own, or if `native=True` and it has no compiled twin;
-        or if a leaf that is told is none under the loss.
+        If an operation is not an operation of Value, or is not compiled although `native=True`; or
+        if an input or parameter is not a leaf under the loss.
     ModuleNotFoundError
         If `native=True` and numba is not installed.
 
@@ -100,11 +100,11 @@ class Tape:
         self._loss, self._operations = loss, [node for node in order if node.parents]
         for node in self._operations:
             _require_replayable(node)
-        self._leaves = _told_leaves_first(order, parameters, inputs)
-        place = {node: i for i, node in enumerate([*self._leaves, *self._operations])}
-        self._data = np.array([node.data for node in place], dtype=np.float64)
-        self._gradients = np.zeros(len(place))
-        self._place, self._ready = place, False
+        self._leaves = _ordered_leaves(order, parameters, inputs)
+        index = {node: i for i, node in enumerate([*self._leaves, *self._operations])}
+        self._data = np.array([node.data for node in index], dtype=np.float64)
+        self._gradients = np.zeros(len(index))
+        self._index, self._ready = index, False
 
         trained = len(parameters)
         self.parameters, self.gradient = self._data[:trained], self._gradients[:trained]
@@ -115,7 +115,7 @@ class Tape:
         counts = (len(node.parents) for node in self._operations)
         parents = chain.from_iterable(node.parents for node in self._operations)
         starts = np.array([0, *accumulate(counts)], dtype=np.uint32)
-        operands = np.array([place[parent] for parent in parents], dtype=np.uint32)
+        operands = np.array([index[parent] for parent in parents], dtype=np.uint32)
         program = (
             np.array([CODES.get(node.op.name, 0) for node in self._operations], dtype=np.uint8),
             operands[starts[:-1]],
@@ -125,17 +125,17 @@ class Tape:
         )
         self._loops = _loops(native, self._operations)
         self.native = self._loops.native
-        # A memoryview gives plain Python its own floats, which are quicker than NumPy's.
+        # A memoryview yields Python floats, which are faster in plain Python than NumPy's.
         form: Any = np.asarray if self.native else memoryview
         self._forward_arrays = [form(array) for array in (*program, self._data)]
         self._backward_arrays = [*self._forward_arrays, form(self._gradients)]
 
     def __len__(self) -> int:
-        """Count the operations."""
+        """Return the number of operations."""
         return len(self._operations)
 
     def forward(self, inputs: ArrayLike = ()) -> float:
-        """Compute the loss with these inputs and the parameters as they are now.
+        """Compute the loss with these inputs and the current parameters.
 
         Parameters
         ----------
@@ -145,9 +145,9 @@ class Tape:
         Raises
         ------
         ValueError
-            If there are more numbers, or fewer.
+            If the number of inputs is wrong.
         FloatingPointError
-            At the first operation whose result is not finite; it is named.
+            If a result is not finite; the message names the first such operation.
         """
         numbers = np.empty(0, object)
         with suppress(TypeError, ValueError):  # nodes in a list; lists of unequal lengths
@@ -161,47 +161,47 @@ class Tape:
         if self._loops.forward(*self._forward_arrays) != 0.0:
             self._stop_forward()
         self._ready = True
-        return float(self._data[self._place[self._loss]])
+        return float(self._data[self._index[self._loss]])
 
     def backward(self) -> Array:
-        """Compute and return `gradient`, at the numbers of the latest `forward`.
+        """Compute and return `gradient` at the numbers of the latest `forward`.
 
         Raises
         ------
         RuntimeError
-            If there was no `forward`, or it failed.
+            If `forward` was not called, or failed.
         FloatingPointError
-            At the first operation, or else parameter, whose gradient is not finite; it is named.
+            If a gradient is not finite; the message names the operation or the parameter.
         """
         if not self._ready:
             raise RuntimeError("Tape.backward: there are no results yet; call forward first")
         self._gradients.fill(-0.0)
-        self._gradients[self._place[self._loss]] = 1.0
-        doubt = self._loops.backward(*self._backward_arrays)
-        if doubt != 0.0 or not np.isfinite(self.gradient).all():
+        self._gradients[self._index[self._loss]] = 1.0
+        check = self._loops.backward(*self._backward_arrays)
+        if check != 0.0 or not np.isfinite(self.gradient).all():
             self._stop_backward()
         return self.gradient
 
     def write_back(self) -> None:
-        """Put the numbers back on the Values: data, rules and gradients, as if recorded just now.
+        """Write data and gradients to the Values, as if the graph had just been recorded.
 
-        Parameters are as they are now, inputs those of the latest `forward`. Then the graph can be
-        drawn, stepped and explained; non-finite numbers are on it too, for `blame_nonfinite`.
+        The graph then has the current parameters and the inputs of the latest `forward`, and can be
+        drawn, stepped and explained. Non-finite numbers are written too, for `blame_nonfinite`.
         """
         for leaf, number in zip(self._leaves, self._data.tolist(), strict=False):
             leaf.data = number
         for node in self._operations:
             node.recompute()
-        for node in self._place:
+        for node in self._index:
             node.grad = None
         backward(self._loss)
 
     def _stop_forward(self) -> None:
-        """Name the first operation whose result is not finite."""
+        """Raise the error that names the first operation whose result is not finite."""
         from autolm.walking.wording import expression, show
 
         def number(node: Node) -> str:
-            return show(self._data[self._place[node]])
+            return show(self._data[self._index[node]])
 
         node = self._operations[int(np.isfinite(self._results).argmin())]
         raise FloatingPointError(
@@ -210,7 +210,7 @@ class Tape:
         )
 
     def _stop_backward(self) -> None:
-        """Name the operation, of several the first that the pass visits, or else the parameter."""
+        """Raise the error that names the operation or parameter with a non-finite gradient."""
         from autolm.walking.wording import show
 
         upstream = np.isfinite(self._gradients[len(self._leaves) :])[::-1]
@@ -218,7 +218,7 @@ class Tape:
             node: Node = self._trained[int(np.isfinite(self.gradient).argmin())]
         else:
             node = self._operations[len(upstream) - 1 - int(upstream.argmin())]
-        gradient = show(self._gradients[self._place[node]])
+        gradient = show(self._gradients[self._index[node]])
         raise FloatingPointError(
             f"backward stopped at {describe(node)}: its gradient is {gradient}{_ADVICE}"
         )
@@ -235,12 +235,12 @@ def _values(argument: str, values: Any) -> list[Value]:
     return listed
 
 
-def _told_leaves_first(
+def _ordered_leaves(
     order: Sequence[Node], parameters: Sequence[Value], inputs: Sequence[Value]
 ) -> list[Node]:
-    """List the leaves: parameters, inputs, then all others; refuse what is no leaf of the graph."""
+    """List the leaves: parameters, inputs, then all others; check that the first two are leaves."""
     under = set(order)
-    told: dict[Node, str] = {}
+    labels: dict[Node, str] = {}
     for kind, leaves in (("parameter", parameters), ("input", inputs)):
         for i, leaf in enumerate(leaves):
             wrong = ""
@@ -248,14 +248,14 @@ def _told_leaves_first(
                 wrong = "is not under the loss"
             elif leaf.parents:
                 wrong = "is the result of an operation; a leaf is needed"
-            elif leaf in told:
-                wrong = f"is told twice: it is {told[leaf]} already"
+            elif leaf in labels:
+                wrong = f"is given twice: it is {labels[leaf]} already"
             elif kind == "parameter" and not leaf.requires_grad:
                 wrong = "is a constant: it was made with requires_grad=False"
             if wrong:
                 raise ValueError(f"Tape: {kind} {i} ({describe(leaf)}) {wrong}")
-            told[leaf] = f"{kind} {i}"
-    return [*told, *(node for node in order if not node.parents and node not in told)]
+            labels[leaf] = f"{kind} {i}"
+    return [*labels, *(node for node in order if not node.parents and node not in labels)]
 
 
 def _require_replayable(node: Node) -> None:
@@ -269,7 +269,7 @@ def _require_replayable(node: Node) -> None:
 
 
 def _loops(native: bool | None, operations: Sequence[Node]) -> Loops:
-    """Choose who does the arithmetic: compiled loops, the same in Python, or the definitions."""
+    """Return compiled loops, the same loops in Python, or loops that call the operations."""
     without = dict.fromkeys(node.op.name for node in operations if node.op.name not in CODES)
     if without and native:
         raise ValueError(f"Tape(native=True): there is no compiled {', '.join(without)}")
@@ -287,27 +287,27 @@ def _loops(native: bool | None, operations: Sequence[Node]) -> Loops:
 
 
 def _loops_by_definition(operations: Sequence[Operation]) -> Loops:
-    """Return loops that call each operation itself: slow, and there for every operation."""
+    """Return loops that call each operation itself, which is slow but works for every operation."""
 
     def forward(*program: Any) -> float:
         *_, starts, operands, data = program
-        leaves, doubt = len(data) - len(operations), 0.0
+        leaves, check = len(data) - len(operations), 0.0
         for k, op in enumerate(operations):
             y, _ = op.at([data[i] for i in operands[starts[k] : starts[k + 1]]])
             data[leaves + k] = y
-            doubt += y - y
-        return doubt
+            check += y - y
+        return check
 
     def backward(*program: Any) -> float:
         *_, starts, operands, data, gradients = program
-        leaves, doubt = len(data) - len(operations), 0.0
+        leaves, check = len(data) - len(operations), 0.0
         for k in range(len(operations) - 1, -1, -1):
             grad = gradients[leaves + k]
-            doubt += grad - grad
-            places = operands[starts[k] : starts[k + 1]]
-            sent = operations[k].at([data[i] for i in places])[1](grad)
-            for place, contribution in zip(places, sent, strict=True):
-                gradients[place] += contribution
-        return doubt
+            check += grad - grad
+            indices = operands[starts[k] : starts[k + 1]]
+            contributions = operations[k].at([data[i] for i in indices])[1](grad)
+            for i, contribution in zip(indices, contributions, strict=True):
+                gradients[i] += contribution
+        return check
 
     return Loops(forward, backward, native=False)

@@ -1,15 +1,14 @@
-"""The two loops of a Tape: every operation of a Value once more, on flat arrays of numbers.
+"""The two loops of a Tape: the operations of Value on flat arrays of numbers.
 
-Here are no objects and no closures, so numba can compile the file as it stands; without numba it
-runs as plain Python. Both do the arithmetic of `value.py` in the order of `backward()`, so all
-three agree to the last bit. Why a rule is as it is stands there.
+The loops use no objects and no closures, so that numba can compile them; without numba they run as
+plain Python. Their arithmetic is that of `value.py` in the order of `backward()`, so all three give
+the same numbers bit for bit. `value.py` explains the rules.
 
-The numbers of the leaves come first in `data`, then a result for each operation, operands before
-results. Operation k has code `codes[k]`, and its operands are `operands[starts[k]:starts[k + 1]]`,
-each the place of a number in `data`; as most have one or two, `firsts[k]` and `lasts[k]` are at
-hand. Sums and products are most of a graph, so they come first, and on the way forward are told
-apart from all else by one comparison that a processor foresees; one leap for every code it does
-not, and waits.
+`data` has the numbers of the leaves, then the result of each operation, operands before results.
+Operation k has code `codes[k]`; its operands are `operands[starts[k]:starts[k + 1]]`, each an index
+into `data`. Most operations have one or two, so `firsts[k]` and `lasts[k]` have the first and the
+last. Sums and products are the most frequent operations: forward, one comparison separates them
+from the others, which branch prediction handles better than a jump per code.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 
 from autolm.compiled.disk_cache import compiled
 
-# An operation's code is the place of its name.
+# The code of an operation is the index of its name.
 NAMES = (
     *("mul", "add", "dot", "sum", "relu", "exp", "log", "div", "sub", "pow", "neg", "sqrt", "tanh"),
     *("sigmoid", "maximum", "minimum", "abs", "sin", "cos", "softplus", "erf", "erfc"),
@@ -36,8 +35,8 @@ TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 def replay_forward(
     codes: Any, firsts: Any, lasts: Any, starts: Any, operands: Any, data: Any
 ) -> float:
-    """Compute every result; return 0, or nan where one is not finite."""
-    doubt = 0.0
+    """Compute every result; return 0, or nan if one is not finite."""
+    check = 0.0
     results = data[len(data) - len(codes) :]
     for k in range(len(codes)):
         code, a, b = codes[k], data[firsts[k]], data[lasts[k]]
@@ -89,8 +88,8 @@ def replay_forward(
         elif code == ERFC:
             y = math.erfc(a)
         results[k] = y
-        doubt += y - y  # inf − inf and nan − nan are nan; to stop here would cost much more
-    return doubt
+        check += y - y  # inf − inf and nan − nan are nan; leaving the loop here would be slower
+    return check
 
 
 def replay_backward(
@@ -102,21 +101,21 @@ def replay_backward(
     data: Any,
     gradients: Any,
 ) -> float:
-    """Send every gradient on, the last operation first; return as `replay_forward` does.
+    """Compute every gradient, the last operation first; return 0, or nan if one is not finite.
 
-    `gradients` starts as −0.0 everywhere but at the root: only −0.0 + x is x for x = −0.0 as well.
+    `gradients` starts as −0.0 except at the root, because −0.0 + x is x, even if x is −0.0.
     """
     leaves = len(data) - len(codes)
-    results, upstream, doubt = data[leaves:], gradients[leaves:], 0.0
+    results, upstream, check = data[leaves:], gradients[leaves:], 0.0
     for k in range(len(codes) - 1, -1, -1):
         grad = upstream[k]
-        doubt += grad - grad
+        check += grad - grad
         code, first, last = codes[k], firsts[k], lasts[k]
         if code == MUL:
             gradients[first] += grad * data[last]
             gradients[last] += grad * data[first]
             continue
-        if code == ADD:  # nothing is loaded that is not needed: backward has more to store
+        if code == ADD:  # before data is loaded, which it does not need
             gradients[first] += grad
             gradients[last] += grad
             continue
@@ -155,11 +154,11 @@ def replay_backward(
             gradients[first] += grad * _slope(code, a, y)
         else:
             gradients[first] += 0.0
-    return doubt
+    return check
 
 
 def _slope(code: int, a: float, y: float) -> float:
-    """Return dy/da of an operation of one number."""
+    """Return dy/da of an operation with one operand."""
     if code == RELU:
         return 0.0 if a <= 0.0 else 1.0
     if code == EXP:
@@ -195,7 +194,7 @@ def _div(a: float, b: float) -> float:
 def _pow(a: float, b: float) -> float:
     try:
         return math.pow(a, b)
-    except (ValueError, OverflowError):  # where C, and so the compiled loop, has a value
+    except (ValueError, OverflowError):  # C, and so the compiled loop, returns a value
         return nan if a < 0 and b % 1 else copysign(inf, a) if b % 2 == 1 else inf
 
 
@@ -230,7 +229,7 @@ PLAIN = Loops(replay_forward, replay_backward, native=False)
 def native_loops() -> Loops:
     """Compile the loops, or load them from the cache that numba keeps on disk.
 
-    No `fastmath`: it would let sums be taken in another order.
+    `fastmath` is off, because it would change the order of sums.
     """
     from numba.extending import overload, register_jitable
 

@@ -1,7 +1,7 @@
-"""Modules, layers, optimizers and schedules: the parts that a model is built of (floor 3).
+"""Modules, layers, optimizers and schedules: the parts of a model (layer 3).
 
-They use Tensors as a user does; no rule may enter, nor what reads texts or trains runs. Each is
-loaded when it is first used, so that the networks of single numbers in `scalar.py` load no NumPy.
+They use the public operations of Tensors and define no backward rules. Each name is loaded when it
+is first used, so that the networks of Values in `scalar.py` load no NumPy.
 """
 
 from autolm.outside.lazy import lazily

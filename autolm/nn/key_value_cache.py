@@ -1,7 +1,7 @@
 """The key-value cache of an attention layer.
 
-In a causal model the keys and values of a position do not depend on later tokens. So a new token
-needs only its own row of every matrix product.
+In a causal model the keys and values of a position do not depend on later tokens. A new token
+therefore needs only its own row of every matrix product.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class KeyValueCache:
     Parameters
     ----------
     max_len
-        Maximum number of positions.
+        The maximum number of positions.
     d_model
-        Width of keys and of values, of all heads of keys together.
+        The width of keys and of values: that of all their heads together.
     dtype
-        Of both.
+        The dtype of keys and values.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class KeyValueCache:
         Raises
         ------
         RuntimeError
-            If a gradient is required, which could not pass through the cache.
+            If a gradient is required: it cannot pass through the cache.
         ValueError
             If the width differs, keys and values have different lengths, or there are more
             than `max_len` positions.
@@ -72,7 +72,7 @@ class KeyValueCache:
         return Tensor(self.keys[:end], False), Tensor(self.values[:end], False)
 
     def make_room(self, end: int) -> None:
-        """Make room for `end` positions, in new arrays if the present ones are too short.
+        """Extend the arrays to `end` positions, if they are too short.
 
         Raises
         ------

@@ -48,12 +48,12 @@ def with_width(name: str, x: Any, size: int, *, ndim: int = 1, width: str = "d_m
 
 
 class Linear(Module):
-    """One matrix at each position, and a bias: x W + b.
+    """A linear layer: x W + b at each position.
 
     Parameters
     ----------
     d_in, d_out
-        Widths of input and output. `weight` is (d_in, d_out), PyTorch's transposed.
+        Widths of input and output. `weight` is (d_in, d_out), the transpose of PyTorch's.
     bias
         Whether there is a `bias`, (d_out,), initially 0; else it is None.
     rng
@@ -89,10 +89,10 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A row of `weight`, (vocab_size, d_model), for each token; or for each position.
+    """A table of vectors: the row of `weight`, (vocab_size, d_model), for each token id.
 
-    It is drawn from N(0, 1) by `rng`; with None it differs each time. If the output matrix is tied
-    to it, the logits are `x @ embedding.weight.T`.
+    `rng` draws the weights from N(0, 1); with None they differ each time. If the output matrix is
+    tied to them, the logits are `x @ embedding.weight.T`.
     """
 
     def __init__(
@@ -146,18 +146,18 @@ class RMSNorm(Module):
 
 
 class MultiHeadAttention(Module):
-    """Several attention heads side by side, softmax(QKᵀ/√d_k)V each, then a projection.
+    """Several attention heads in parallel, each softmax(QKᵀ/√d_k)V, and a projection.
 
     Parameters
     ----------
     d_model
-        Width; each head has the width d_k = d_model / num_heads.
+        The width of input and output; each head has the width d_k = d_model / num_heads.
     num_heads
-        Number of heads; it must divide `d_model`.
+        The number of heads; it must divide `d_model`.
     causal
         Whether a position sees only itself and the positions before it.
     output_scale
-        Factor on the initial W_O, whose result is added to the residual stream.
+        A factor on the initial W_O, whose output is added to the residual stream.
 
     Notes
     -----
@@ -201,8 +201,10 @@ class MultiHeadAttention(Module):
         rope_base: float | None = None,
         **options: Any,
     ) -> None:
-        self.W_Q, self.W_K, self.W_V, self.W_O = (Tensor(arrays[f"W_{own}"]) for own in "QKVO")
-        self.b_Q, self.b_K, self.b_V, self.b_O = (_bias(arrays, f"b_{own}") for own in "QKVO")
+        self.W_Q, self.W_K, self.W_V, self.W_O = (
+            Tensor(arrays[f"W_{letter}"]) for letter in "QKVO"
+        )
+        self.b_Q, self.b_K, self.b_V, self.b_O = (_bias(arrays, f"b_{letter}") for letter in "QKVO")
         self.num_heads, self.causal, self.rope_base = num_heads, causal, rope_base
         self.num_kv_heads = num_heads * self.W_K.shape[1] // self.W_Q.shape[1]
         if self.num_kv_heads != num_heads:
@@ -210,7 +212,7 @@ class MultiHeadAttention(Module):
         self._options = {name: value for name, value in options.items() if value is not None}
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """(…, time, d_model) -> (…, time, d_model); with a cache, x continues what it holds."""
+        """(…, time, d_model) -> (…, time, d_model); x follows the positions in a cache."""
         x = with_width("MultiHeadAttention", x, self.W_Q.shape[0], ndim=2)
         q = _affine(x, self.W_Q, self.b_Q, "q")
         k = _affine(x, self.W_K, self.b_K, "k")
@@ -242,7 +244,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class FeedForward(Module):
-    """Two matrices at each position with an activation between them: ReLU(x W₁) W₂.
+    """A feed-forward network at each position: ReLU(x W₁) W₂.
 
     Source: Vaswani et al., Attention Is All You Need (2017), section 3.3, without biases.
     """
@@ -288,10 +290,10 @@ class FeedForward(Module):
 
 
 class Block(Module):
-    """One layer of a transformer: attention, then feed-forward, each added to its input.
+    """A transformer block: attention, then feed-forward, each with a residual connection.
 
-    With `norm="pre"` each part reads a normalized input, x + f(norm(x)); with "post" each sum is
-    normalized, norm(x + f(x)); with None there is no norm.
+    `norm="pre"` normalizes the input of each part, x + f(norm(x)); "post" normalizes each sum,
+    norm(x + f(x)); None leaves the norms out.
 
     Source: Xiong et al., On Layer Normalization in the Transformer Architecture (2020), figure 1.
     """
@@ -358,11 +360,11 @@ def attention_from(
         W_Q (d_model, num_heads · d_k), W_K and W_V (d_model, num_kv_heads · d_k), and W_O
         (num_heads · d_k, d_model); for each matrix that has a bias also b_Q, b_K, b_V or b_O.
     num_heads
-        Number of heads of queries. With fewer heads of keys, several share one of them.
+        Number of query heads. If there are fewer key heads, several query heads share one.
     window, scale
         See `autolm.ops.attention`.
     rope_base
-        Base of the rotation angles, if q and k are rotated by their positions.
+        Base of the rotation angles, for rotary position embedding; None for none.
     """
     layer = MultiHeadAttention.__new__(MultiHeadAttention)
     layer._set_up(arrays, num_heads, causal, rope_base, window=window, scale=scale)
@@ -409,10 +411,10 @@ def _bias(arrays: Arrays, name: str) -> Tensor | None:
 
 
 def sinusoidal_positions(max_len: int, d_model: int, dtype: DTypeLike = "float64") -> NDArray[Any]:
-    """Tabulate the sinusoidal positional encoding, (max_len, d_model).
+    """Return the sinusoidal positional encoding, (max_len, d_model).
 
-    PE(t, 2i) = sin(t / 10000^(2i/d_model)) and PE(t, 2i+1) = cos of the same: each pair of columns
-    rotates like a clock hand, more slowly than the pair before.
+    PE(t, 2i) = sin(t / 10000^(2i/d_model)) and PE(t, 2i+1) = cos of the same angle. Each pair of
+    columns rotates with the position, more slowly than the pair before.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""The base class of all parts of a model: parameters with a path, and a scope when called.
+"""Module: the base class of the parts of a model, with paths of parameters and scopes of calls.
 
 A module is an object whose attributes are parameters (Tensors), other modules, or lists of these.
 Setting an attribute gives its whole subtree a path (`blocks.0.attention.W_Q`); the nodes that a
-module makes when it is called are in its scope (`blocks.0.attention`).
+module creates when it is called are in its scope (`blocks.0.attention`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def num_parameters(self) -> int:
-        """Count the numbers in all parameters."""
+        """Return the number of elements in all parameters."""
         return sum(parameter.size for parameter in self.parameters())
 
     def zero_grad(self) -> None:
@@ -109,13 +109,13 @@ class Module:
         return {path: parameter.data.copy() for path, parameter in self.named_parameters()}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Set all parameters from arrays by path; the dtype of each parameter stays.
+        """Set all parameters from arrays by path, and keep the dtype of each parameter.
 
         Raises
         ------
         TypeError, ValueError
-            Where a parameter is missing, unknown, of another shape, or no floating point numbers;
-            then none was set.
+            If a parameter is missing, unknown, of another shape or not floating point; then no
+            parameter is changed.
         """
         fitting = fitting_arrays("weights", state, self.state())
         for path, parameter in self.named_parameters():

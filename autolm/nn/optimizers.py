@@ -1,6 +1,6 @@
 """Optimizers: SGD, Adam and AdamW, and gradient clipping.
 
-An optimizer never writes into an array that a graph may still need, but assigns a new one. Its
+An optimizer never writes into an array that a graph may still use; it assigns a new array. Its
 moments and step count are saved and restored by `state` and `load_state`.
 """
 
@@ -104,7 +104,7 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
 class Optimizer:
     """The base class of optimizers: parameters, step count and saved arrays."""
 
-    slots: tuple[str, ...] = ()  # names of the arrays kept beside each parameter
+    slots: tuple[str, ...] = ()  # the names of the arrays for each parameter, such as moments
 
     def __new__(cls, *_: Any, **options: Any) -> Self:
         """Refuse PyTorch's argument `lr`."""
@@ -144,22 +144,22 @@ class Optimizer:
         """Update every parameter that has a gradient."""
         groups = self.groups.items()
         runs = ((is_matrix, run) for (_, is_matrix), group in groups for run in group.runs())
-        self.take_step(runs, self.moved)
+        self.take_step(runs, self.updated)
 
     def take_step(
         self,
         runs: Iterable[tuple[bool, Any]],
-        moved: Callable[[Any, bool], NDArray[Any]],
+        updated: Callable[[Any, bool], NDArray[Any]],
     ) -> None:
-        """Update runs of parameters, each given with whether they are matrices."""
+        """Update runs of parameters; each pair is (whether they are matrices, run)."""
         self.steps += 1
         with np.errstate(all="ignore"):  # nan and inf propagate to the loss
             for is_matrix, run in runs:
-                run.bind(moved(run, is_matrix))
+                run.bind(updated(run, is_matrix))
 
-    def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
+    def updated(self, run: Run, is_matrix: bool) -> NDArray[Any]:
         """Return the updated parameters of a run as a new array."""
-        raise NotImplementedError(f"{type(self).__name__} defines no moved")
+        raise NotImplementedError(f"{type(self).__name__} defines no updated")
 
     def zero_grad(self) -> None:
         """Clear all gradients."""
@@ -194,7 +194,7 @@ class Optimizer:
 class SGD(Optimizer):
     """Gradient descent, p ← p − η·v with v ← μ·v + g; plain if the momentum μ is 0.
 
-    As PyTorch's, without its dampening, Nesterov's form and weight decay.
+    The same as PyTorch's SGD without dampening, Nesterov momentum and weight decay.
 
     Examples
     --------
@@ -213,7 +213,7 @@ class SGD(Optimizer):
         self.slots = ("velocity",) if self.momentum else ()
         super().__init__(parameters, learning_rate)
 
-    def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
+    def updated(self, run: Run, is_matrix: bool) -> NDArray[Any]:
         """Return p − η·v."""
         velocity = run.gradients()
         if self.momentum:
@@ -266,14 +266,14 @@ class AdamW(Optimizer):
         self.weight_decay = read_finite(name, "weight_decay", weight_decay, low=0)
         super().__init__(parameters, learning_rate)
 
-    def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
+    def updated(self, run: Run, is_matrix: bool) -> NDArray[Any]:
         """Return p − η·(m̂ / (√v̂ + ε) + λ·p)."""
         (beta1, beta2), grad = self.betas, run.gradients()
         first, second = run.memory["first_moment"], run.memory["second_moment"]
         change = (1 - beta1) * grad
         first *= beta1
         first += change
-        np.multiply(grad, grad, out=grad)  # a copy that is not needed any more
+        np.multiply(grad, grad, out=grad)  # a copy, so it can be overwritten
         grad *= 1 - beta2
         second *= beta2
         second += grad

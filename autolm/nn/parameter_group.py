@@ -1,8 +1,8 @@
 """Parameters as one flat array, so that an optimizer updates all of them in a few NumPy calls.
 
 A NumPy call costs about a microsecond even for a small array, and a transformer has many small
-parameters. So the parameters of one dtype share a flat array, and so do the moments. Each parameter
-is a view of its own shape.
+parameters. The parameters of one dtype therefore share a flat array, and so do the moments. Each
+parameter is a view in its shape.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ParameterGroup:
         self._latest: Run | None = None
 
     def runs(self) -> Iterator[Run]:
-        """Yield runs of neighbouring parameters that have gradients, usually one."""
+        """Yield runs of adjacent parameters that have gradients; usually there is one run."""
         for has_grad, parts in groupby(self.parts, key=_has_grad):
             if has_grad:
                 self._latest = Run(list(parts), self.memory, self._latest)
@@ -68,7 +68,7 @@ class ParameterGroup:
 
 
 class Run:
-    """Neighbouring parameters of a group as flat arrays: data, gradients and slots.
+    """Adjacent parameters of a group as flat arrays: data, gradients and slots.
 
     Attributes
     ----------

@@ -34,11 +34,11 @@ def fitting_arrays(
         lack = "is missing" if name in present else "is unknown"
         raise ValueError(f"{what}: {name} {lack}")
     return {
-        name: _fitting(f"{what}: {name}", state[name], array) for name, array in present.items()
+        name: _converted(f"{what}: {name}", state[name], array) for name, array in present.items()
     }
 
 
-def _fitting(what: str, saved: Any, present: Array) -> Array:
+def _converted(what: str, saved: Any, present: Array) -> Array:
     if not isinstance(saved, np.ndarray | np.generic):
         raise TypeError(f"{what} must be an array, not {quote(saved)}")
     if saved.shape != present.shape:

@@ -1,4 +1,4 @@
-"""A network of single numbers: micrograd's Neuron, Layer and MLP, of Values and without NumPy.
+"""Networks of Values, without NumPy: the Neuron, Layer and MLP of micrograd.
 
 model = MLP(2, [16, 16, 1])          # two inputs, two layers of 16 neurons, one output
 score = model([0.5, -1.0])           # a Value
@@ -15,21 +15,21 @@ from autolm.engine.value import Value
 
 
 class Module:
-    """A part of a network; its parameters are Values, and those of its parts."""
+    """A part of a network, with Values as parameters."""
 
     def parts(self) -> Iterator[Module | Value]:
-        """Yield what it is made of, in order."""
+        """Yield its parts and parameters, in order."""
         raise NotImplementedError(f"{type(self).__name__} does not say its parts")
 
     def parameters(self) -> list[Value]:
-        """List the numbers that are trained."""
+        """List the trainable Values."""
         parameters: list[Value] = []
         for part in self.parts():
             parameters += [part] if isinstance(part, Value) else part.parameters()
         return parameters
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Clear the gradients of all parameters."""
         for parameter in self.parameters():
             parameter.grad = 0.0
 
@@ -49,7 +49,7 @@ class Neuron(Module):
         self.nonlin = nonlin
 
     def __call__(self, x: Sequence[Any]) -> Value:
-        """Weigh the inputs, numbers or Values."""
+        """Return the activation for inputs, which are numbers or Values."""
         if len(x) != len(self.w):
             raise ValueError(f"Neuron: {len(x)} inputs for {len(self.w)} weights")
         total = self.b
@@ -67,13 +67,13 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """Neurons side by side, each with the same inputs."""
+    """A layer: several neurons with the same inputs."""
 
     def __init__(self, nin: int, nout: int, nonlin: bool = True) -> None:
         self.neurons = [Neuron(nin, nonlin) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        """Return a list of outputs; of a single neuron, its output."""
+        """Return a list of outputs, or the only output if there is one neuron."""
         outputs = [neuron(x) for neuron in self.neurons]
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -86,14 +86,14 @@ class Layer(Module):
 
 
 class MLP(Module):
-    """Layers one after another, the last of them linear: a multi-layer perceptron."""
+    """A multi-layer perceptron: layers in sequence, the last one linear."""
 
     def __init__(self, nin: int, nouts: Sequence[int]) -> None:
         *hidden, last = pairwise([nin, *nouts])
         self.layers = [Layer(*sizes) for sizes in hidden] + [Layer(*last, nonlin=False)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        """Return the output of the last layer: a list, or the one Value of a single neuron."""
+        """Return the output of the last layer: a list, or a Value if it has one neuron."""
         for layer in self.layers:
             x = layer(x)
         return x

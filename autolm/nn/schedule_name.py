@@ -1,4 +1,4 @@
-"""The names of the schedules, for who must not wait for NumPy: a command that prints its help."""
+"""The names of the schedules, in a module that loads no NumPy: `autolm train --help` needs them."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""How the learning rate changes over a run: constant, linear or cosine, each with a warm-up.
+"""Learning-rate schedules: constant, linear or cosine, each with a warm-up.
 
 A schedule is a function from a step, counted from 0, to a learning rate.
 """
@@ -23,11 +23,11 @@ def schedule(
     warmup_steps: int = 0,
     final_learning_rate: float = 0.0,
 ) -> Schedule:
-    """Make a schedule.
+    """Return a schedule.
 
-    Over the warm-up the rate rises in equal steps from `learning_rate` / warmup_steps to
-    `learning_rate`; from there to `total_steps` it goes to `final_learning_rate`, in a line or
-    along half a cosine, or it stays. Rates are finite and at least 0, and so are the steps.
+    During the warm-up the rate rises in equal steps from `learning_rate` / warmup_steps to
+    `learning_rate`. Until `total_steps` it then falls to `final_learning_rate`, linearly or along
+    half a cosine, or it stays constant. Rates and steps must be finite and at least 0.
 
     Examples
     --------

@@ -17,10 +17,10 @@ BEGINS = ("INFO", disk_cache.BEGINS)
 
 @pytest.fixture(autouse=True)
 def cache_folder(monkeypatch, tmp_path):
-    disk_cache._say.cache_clear()
+    disk_cache._log.cache_clear()
     monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path / "cache"))
     yield tmp_path / "cache"
-    disk_cache._say.cache_clear()
+    disk_cache._log.cache_clear()
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_command_says_it_in_a_line(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version", "--language", "ko"])
     capsys.readouterr()
-    disk_cache._say(logging.INFO, disk_cache.BEGINS)
+    disk_cache._log(logging.INFO, disk_cache.BEGINS)
     speak("en")
     disk_cache._warn("there is no space\nleft")
     assert capsys.readouterr().err.splitlines() == [

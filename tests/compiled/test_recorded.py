@@ -711,7 +711,7 @@ def test_arrays_that_share_memory_hold_what_arrays_of_their_own_would(calls: Any
         for array in arrays[-2:]:
             program.call(np.add, outside[1], array, outside[1])
         if shares:
-            program.lay_out()
+            program.allocate()
         program.run()
         program.run()
         results.append(outside[1].copy())

@@ -215,7 +215,7 @@ def test_result_is_no_parameter():
 
 def test_leaf_told_twice_is_an_error():
     x = Value(1.0)
-    with pytest.raises(ValueError, match=r"input 0 .* is told twice: it is parameter 0 already"):
+    with pytest.raises(ValueError, match=r"input 0 .* is given twice: it is parameter 0 already"):
         Tape(x * 2, inputs=[x], parameters=[x])
 
 
