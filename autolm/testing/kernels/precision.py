@@ -25,6 +25,7 @@ Array = NDArray[Any]
 ROUNDINGS = 24.0  # allowed, in ε of the terms of a gradient
 FEW_ROUNDINGS = 8.0  # allowed in the factor of a whole gradient
 FACTOR = 0.01  # relative error of a factor below which only elements are compared
+RESOLVED = 0.25  # of the bound of an element: in a smaller gradient a factor cannot be measured
 MOVES = 8.0  # allowed, in changes of the gradient by rounding its inputs
 DRAWS = 3
 
@@ -50,7 +51,10 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
     coarse = filled(pull(run, parts, f"in {precision}"), exact)
     fine, _ = base_gradient(subject, exact)
     allowed, of_all = _allowed(subject, exact, fine, precision)
-    for name, a, b, most in zip(subject.names_of(call), coarse, fine, of_all, strict=True):
+    names = subject.names_of(call)
+    for name, a, b, most, bound in zip(names, coarse, fine, of_all, allowed, strict=True):
+        if largest(b) <= RESOLVED * bound:
+            continue
         factor = _factor(a, b)
         if not abs(factor - 1) <= max(most, FACTOR) and np.all(np.isfinite(a)):
             message = (
@@ -58,7 +62,7 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
             )
             diagnosis = f"precision: wrong in {precision}, and right in more digits"
             raise broken(subject, exact, message, diagnosis)
-    for name, a, b, most in zip(subject.names_of(call), coarse, fine, allowed, strict=True):
+    for name, a, b, most in zip(names, coarse, fine, allowed, strict=True):
         off = np.abs(a - b)
         within = (off <= most) | ~np.isfinite(b) | (np.abs(b) > kernel.epsilon(precision)[1] / 4)
         rows = [
