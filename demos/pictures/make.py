@@ -1,6 +1,6 @@
 """Make the pictures of the README: `python demos/pictures/make.py`, light and dark.
 
-Those of the player are screenshots, for which there must be a Chromium.
+Pictures of the player are screenshots and need Chromium.
 """
 
 import shutil
@@ -70,7 +70,7 @@ def gpt2():
         hidden = model(torch.randint(0, 100, (1, 12))).last_hidden_state
     drawing = Drawing(hidden)
     for node in drawing.order:
-        node.location = None  # which is a path of whoever makes the picture
+        node.location = None  # which is a path on the machine that makes the picture
     return drawing, {}
 
 
@@ -78,7 +78,7 @@ PICTURES = {picture.__name__: picture for picture in (expression, neuron, tinylm
 
 
 def small_model():
-    """Train a model on one sentence, so that its attention has learnt something to look at."""
+    """Train a model on one sentence, so that its attention shows something."""
     model = TinyLM(len(WORDS), 4, 1, 16, 1, dtype="float64", seed=3)
     read, asked = np.array([0, 1, 2, 3, 0, 4]), np.array([1, 2, 3, 0, 4, 5])
     for _ in range(40):
