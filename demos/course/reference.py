@@ -116,7 +116,7 @@ def _operations(language: str) -> str:
 
 def _architecture() -> str:
     text = (DEMOS.parent / "CONTRIBUTING.md").read_text("utf-8")
-    plan = text[text.index("## The plan of the house") :]
+    plan = text[text.index("## Architecture") :]
     return re.sub(r"\]\((?!http|#)[^)]*\)", "]", plan)  # without links to files
 
 

@@ -114,3 +114,9 @@ def test_a_formula_is_split_at_its_wide_spaces_and_never_inside_a_group():
         r"\begin{aligned}a\qquad b\end{aligned} \leftarrow c",
         "d",
     ]
+
+
+def test_the_page_on_the_architecture_begins_with_that_section_of_contributing():
+    from course import reference
+
+    assert reference._architecture().startswith("## Architecture\n")
