@@ -21,6 +21,7 @@ from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.shape import concatenate, getitem, reshape
 from autolm.outside.arguments import quote, read_int, read_number
+from autolm.outside.message import message
 
 # How NumPy and PyTorch call the ways to pad with elements of the array itself.
 MODES = {"replicate": "edge", "circular": "wrap"}
@@ -77,7 +78,13 @@ def roll(a: Any, /, *, shift: int | Sequence[int], axis: Axis = None) -> Any:
     given = given if isinstance(given, list) else [given] * len(axes)
     shifts = [read_int("roll", "shift", each) for each in given]
     if len(shifts) != len(axes):
-        raise ValueError(f"roll: shift {shift} has not one number for each axis of {axis}")
+        raise ValueError(
+            message(
+                "roll: shift {shift} has not one number for each axis of {axis}",
+                shift=shift,
+                axis=axis,
+            )
+        )
     for place, steps in zip(axes, shifts, strict=True):
         cut = -steps % (a.shape[place] or 1)
         a = concatenate([_slice(a, place, cut, None), _slice(a, place, None, cut)], axis=place)
@@ -120,7 +127,7 @@ def pad(
     NumPy (PyTorch's "replicate" and "circular" are "edge" and "wrap").
     """
     if not a.ndim:
-        raise ValueError("pad: a is (): a number has no ends")
+        raise ValueError(message("pad: a is (): a number has no ends"))
     widths = _read_widths(pad_width, a.shape)
     value = read_number("pad", "value", value)
     moving = MODES.get(mode, mode) if isinstance(mode, str) else ""
@@ -131,9 +138,17 @@ def pad(
         return a
     if moving not in MOVING:
         known = ", ".join(map(repr, ("constant", *MOVING)))
-        raise ValueError(f"pad: mode must be one of {known}, not {quote(mode)}")
+        raise ValueError(
+            message("pad: mode must be one of {known}, not {mode}", known=known, mode=quote(mode))
+        )
     if not a.size:
-        raise ValueError(f"pad: a is {a.shape}: mode {moving!r} has no element to repeat")
+        raise ValueError(
+            message(
+                "pad: a is {shape}: mode {moving!r} has no element to repeat",
+                shape=a.shape,
+                moving=moving,
+            )
+        )
     own = np.arange(a.size).reshape(a.shape)
     places = np.pad(own, widths, mode=moving)  # type: ignore[call-overload]
     return getitem(reshape(a, shape=(-1,)), index=places)
@@ -149,15 +164,20 @@ def _read_widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]
     pairs = [*map(_listed, pairs)]
     if len(pairs) != len(shape) or not all(isinstance(e, list) and len(e) == 2 for e in pairs):
         raise ValueError(
-            f"pad: pad_width must be an int, or (before, after) for each axis of {shape}, not "
-            f"{quote(pad_width)}, which NumPy and PyTorch read each in its own way"
+            message(
+                "pad: pad_width must be an int, or (before, after) for each axis of "
+                "{shape}, not {pad_width}, which NumPy and PyTorch read each in its "
+                "own way",
+                shape=shape,
+                pad_width=quote(pad_width),
+            )
         )
     widths = [
         (read_int("pad", "pad_width", before, low=0), read_int("pad", "pad_width", after, low=0))
         for before, after in pairs
     ]
     if prod(n + sum(ends) for n, ends in zip(shape, widths, strict=True)) > LARGEST:
-        raise ValueError("pad: pad_width makes an array that is too large")
+        raise ValueError(message("pad: pad_width makes an array that is too large"))
     return widths
 
 
@@ -207,8 +227,11 @@ def split(
     given, size = _listed(indices_or_sections), _listed(split_size_or_sections)
     if (given is None) == (size is None):
         raise TypeError(
-            "split: give indices_or_sections=, how many parts or where to cut, as in NumPy, or "
-            "split_size_or_sections=, how long a part is, as in PyTorch"
+            message(
+                "split: give indices_or_sections=, how many parts or where to cut, as "
+                "in NumPy, or split_size_or_sections=, how long a part is, as in "
+                "PyTorch"
+            )
         )
     if isinstance(given, list):
         cuts = [read_int("split", "indices_or_sections", each) for each in given]
@@ -216,15 +239,26 @@ def split(
         parts = read_int("split", "indices_or_sections", given, low=1)
         if length % parts:
             raise ValueError(
-                f"split: indices_or_sections: axis {axis} of {a.shape} has no {parts} equal parts"
+                message(
+                    "split: indices_or_sections: axis {axis} of {shape} has no {parts} equal parts",
+                    axis=axis,
+                    shape=a.shape,
+                    parts=parts,
+                )
             )
         cuts = [length // parts * i for i in range(1, parts)]
     elif isinstance(size, list):
         lengths = read_shape("split", size, "split_size_or_sections")
         if sum(lengths) != length:
             raise ValueError(
-                f"split: split_size_or_sections {lengths} must add up to {length}, the length of "
-                f"axis {axis} of {a.shape}"
+                message(
+                    "split: split_size_or_sections {lengths} must add up to {length}, the "
+                    "length of axis {axis} of {shape}",
+                    lengths=lengths,
+                    length=length,
+                    axis=axis,
+                    shape=a.shape,
+                )
             )
         cuts = [*accumulate(lengths)][:-1]
     else:
@@ -252,7 +286,7 @@ def chunk(a: Any, /, *, chunks: int, axis: int = 0) -> list[Any]:
 def _length_along(name: str, axis: Any, a: Any) -> int:
     place = read_axis(name, axis, a.shape)
     if not a.ndim:
-        raise ValueError(f"{name}: a is (): a number has no axis to cut along")
+        raise ValueError(message("{name}: a is (): a number has no axis to cut along", name=name))
     return int(a.shape[place])
 
 

@@ -28,6 +28,7 @@ from autolm.ops.error_function import erfc as complementary_error_function
 from autolm.ops.primitive import Backward, Primitive, Result, primitive
 from autolm.ops.reduce import floating, sign
 from autolm.outside.arguments import read_choice, read_number
+from autolm.outside.message import message
 
 
 def each(function: Any) -> Any:
@@ -61,7 +62,11 @@ def on_each_element(method: Any) -> Primitive:
     def forward(a: Array, /) -> tuple[Array, Backward]:
         a = floating(a)
         if a.dtype.kind != "f":
-            raise TypeError(f"{op.name}: only real numbers are taken, not {a.dtype}")
+            raise TypeError(
+                message(
+                    "{name}: only real numbers are taken, not {dtype}", name=op.name, dtype=a.dtype
+                )
+            )
         numbers = a.astype(float)
 
         def backward(grad: Array) -> tuple[Array]:
@@ -126,7 +131,9 @@ def div(a: Array, b: Array, /) -> tuple[Array, Backward]:
 def pow(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Raise to a power: aᵇ; of a negative base a fraction is nan."""
     if a.dtype.kind in "iu" and b.dtype.kind == "i" and (b < 0).any():
-        raise ValueError("pow: b is negative, and a of integers: convert a with dtype=float")
+        raise ValueError(
+            message("pow: b is negative, and a of integers: convert a with dtype=float")
+        )
     y = a**b
 
     def backward(grad: Array) -> tuple[Array, Array]:
@@ -397,7 +404,7 @@ def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Take a where the condition holds, else b; the other branch gets no gradient."""
     if condition.dtype != bool:
         what = f"not {condition.dtype}; compare, as in x > 0"
-        raise TypeError(f"where: condition must be bools, {what}")
+        raise TypeError(message("where: condition must be bools, {what}", what=what))
 
     def backward(grad: Array) -> tuple[None, Array, Array]:
         return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
@@ -505,7 +512,7 @@ def clip(a: Any, low: Any = None, high: Any = None, /) -> Any:
     """
     if high is None:
         if low is None:
-            raise ValueError("clip: low and high are both None; give one of them at least")
+            raise ValueError(message("clip: low and high are both None; give one of them at least"))
         return clamp_min(a, low)
     return clamp_max(a if low is None else named(clamp_min(a, low), "raised"), high)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.outside.arguments import integer, must_be, read_kind
+from autolm.outside.message import message
 
 Axis = SupportsIndex | Sequence[SupportsIndex] | None
 Shape = SupportsIndex | Sequence[SupportsIndex]
@@ -45,7 +46,7 @@ def read_axes(name: str, axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
         for i in (axis if several else (axis,))
     ]
     if len(set(axes)) < len(axes):
-        raise ValueError(f"{name}: axis {axis} names an axis twice")
+        raise ValueError(message("{name}: axis {axis} names an axis twice", name=name, axis=axis))
     return tuple(axes) if ndim else ()
 
 
@@ -75,7 +76,15 @@ def _axis(
         raise TypeError(must_be(f"{name}: {argument}", kind, given))
     ndim = len(shape) + added or 1
     if not -ndim <= i < ndim:
-        raise ValueError(f"{name}: {argument} {i} is out of range for {shape}")
+        raise ValueError(
+            message(
+                "{name}: {argument} {i} is out of range for {shape}",
+                name=name,
+                argument=argument,
+                i=i,
+                shape=shape,
+            )
+        )
     return i % ndim
 
 
@@ -96,7 +105,13 @@ def read_order(name: str, axes: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     order = tuple(_axis(name, "axes", i, shape, kind, 0, axes) for i in axes) if ndim else ()
     if len(axes) != ndim or len(set(order)) != ndim:
         raise ValueError(
-            f"{name}: axes must name each of the {ndim} axes of {shape} once, not {tuple(axes)}"
+            message(
+                "{name}: axes must name each of the {ndim} axes of {shape} once, not {axes}",
+                name=name,
+                ndim=ndim,
+                shape=shape,
+                axes=tuple(axes),
+            )
         )
     return order
 
@@ -115,7 +130,14 @@ def read_shape(name: str, shape: Any, argument: str = "shape") -> tuple[int, ...
         if n is None:
             raise TypeError(must_be(f"{name}: {argument}", "a tuple of ints", shape))
         if n < 0:
-            raise ValueError(f"{name}: {argument} {read} has a negative length")
+            raise ValueError(
+                message(
+                    "{name}: {argument} {read} has a negative length",
+                    name=name,
+                    argument=argument,
+                    read=read,
+                )
+            )
     return read  # type: ignore[return-value]
 
 
@@ -136,13 +158,33 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
     known = [n for n in lengths if integer(n) != -1]
     left = len(lengths) - len(known)
     if left > 1:
-        raise ValueError(f"{name}: shape {tuple(lengths)} leaves more than one length open")
+        raise ValueError(
+            message(
+                "{name}: shape {lengths} leaves more than one length open",
+                name=name,
+                lengths=tuple(lengths),
+            )
+        )
     rest, size = prod(read_shape(name, known)), prod(old)
     if rest != size and not (left and rest and size % rest == 0):
         elements = f"{size} element{'' if size == 1 else 's'}"
-        raise ValueError(f"{name}: {old} has {elements}, which do not fill shape {tuple(lengths)}")
+        raise ValueError(
+            message(
+                "{name}: {old} has {elements}, which do not fill shape {lengths}",
+                name=name,
+                old=old,
+                elements=elements,
+                lengths=tuple(lengths),
+            )
+        )
     if left and not rest:
-        raise ValueError(f"{name}: any length would do for the -1 of {tuple(lengths)}")
+        raise ValueError(
+            message(
+                "{name}: any length would do for the -1 of {lengths}",
+                name=name,
+                lengths=tuple(lengths),
+            )
+        )
     return tuple(size // rest if (i := index(n)) == -1 else i for n in lengths)
 
 
@@ -203,7 +245,9 @@ def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
         np.broadcast_shapes(*shapes.values())
     except ValueError:
         each = " and ".join(f"{argument} is {shape}" for argument, shape in shapes.items())
-        raise ValueError(f"{name}: {each}: they do not broadcast") from None
+        raise ValueError(
+            message("{name}: {each}: they do not broadcast", name=name, each=each)
+        ) from None
 
 
 def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
@@ -219,7 +263,11 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
     try:
         array = np.asarray(values)
     except ValueError:
-        raise ValueError(f"{name}: rows of {argument} are not of one length") from None
+        raise ValueError(
+            message(
+                "{name}: rows of {argument} are not of one length", name=name, argument=argument
+            )
+        ) from None
     except (OverflowError, TypeError):  # a huge number, or nodes in a list
         array = np.asarray(None)
     if array.dtype.kind not in "iu" and array.size:
@@ -241,7 +289,11 @@ def read_floats(name: str, argument: str, values: Any) -> NDArray[Any]:
     try:
         array = np.asarray(values)
     except ValueError:
-        raise ValueError(f"{name}: rows of {argument} are not of one length") from None
+        raise ValueError(
+            message(
+                "{name}: rows of {argument} are not of one length", name=name, argument=argument
+            )
+        ) from None
     except (OverflowError, TypeError):  # nodes in a list
         array = np.asarray(None)
     if array.dtype.kind not in "fiu":
@@ -281,6 +333,13 @@ def respelled(name: str, attributes: dict[str, Any], known: Container[str]) -> d
         if word in known or ours not in known:
             ours = word
         if ours != word and ours in attributes:
-            raise TypeError(f"{name}: {word}= is another spelling of {ours}=; give one of them")
+            raise TypeError(
+                message(
+                    "{name}: {word}= is another spelling of {ours}=; give one of them",
+                    name=name,
+                    word=word,
+                    ours=ours,
+                )
+            )
         read[ours] = value
     return read

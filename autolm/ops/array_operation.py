@@ -22,6 +22,7 @@ from autolm.ops.array_arguments import SPELLINGS, respelled
 from autolm.ops.call_patterns import Pattern
 from autolm.ops.refusal import refusal
 from autolm.outside.arguments import quote
+from autolm.outside.message import message
 
 Array = NDArray[Any]  # of floats; in tests also of complex numbers, long doubles or Values
 
@@ -88,14 +89,33 @@ class ArrayOperation:
     ) -> Any:
         """Make an operation from a function and its record; a record alone makes a decorator."""
         if function is not None and not callable(function):
-            raise TypeError(f"{maker}: a function is needed, not {quote(function)}")
+            raise TypeError(
+                message(
+                    "{maker}: a function is needed, not {function}",
+                    maker=maker,
+                    function=quote(function),
+                )
+            )
         if not isinstance(record.get("name", ""), str):
-            raise TypeError(f"{maker}: name must be a str, not {quote(record['name'])}")
+            raise TypeError(
+                message(
+                    "{maker}: name must be a str, not {record}",
+                    maker=maker,
+                    record=quote(record["name"]),
+                )
+            )
         fields = cls.__dataclass_fields__
         for word in record:
             if word not in fields or word == "forward":
                 names = ", ".join(name for name in fields if name != "forward")
-                raise TypeError(f"{maker}: there is no field {word!r}; it takes {names}")
+                raise TypeError(
+                    message(
+                        "{maker}: there is no field {word!r}; it takes {names}",
+                        maker=maker,
+                        word=word,
+                        names=names,
+                    )
+                )
 
         def decorate(function: Callable[..., Any]) -> ArrayOperation:
             name = record.get("name", getattr(function, "__name__", "operation"))
@@ -138,10 +158,19 @@ class ArrayOperation:
                 after = f"name what comes after the {self.places[-1]}: {' or '.join(words)}"
                 raise TypeError(f"{self.name}: {after}")
             names = ", ".join((*self.operands, *self.places))
-            raise TypeError(f"{self.name}: it takes {names} and no more, not {len(arguments)}")
+            raise TypeError(
+                message(
+                    "{name}: it takes {names} and no more, not {count}",
+                    name=self.name,
+                    names=names,
+                    count=len(arguments),
+                )
+            )
         for place in self.places[: len(rest)]:
             if place in attributes:
-                raise TypeError(f"{self.name}: {place} is given twice")
+                raise TypeError(
+                    message("{name}: {place} is given twice", name=self.name, place=place)
+                )
         return operands, {**dict(zip(self.places, rest, strict=False)), **attributes}
 
     @cached_property

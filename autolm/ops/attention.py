@@ -20,6 +20,7 @@ from autolm.ops.primitive import Backward, primitive
 from autolm.ops.probability import shifted_exponentials
 from autolm.ops.reduce import accumulating, dot_along, rounded_as, sum_along
 from autolm.outside.arguments import quote, read_bool, read_int, read_number
+from autolm.outside.message import message
 
 MODEST = 30.0  # e³⁰ is 10¹³: far from the ends of float32
 
@@ -237,31 +238,64 @@ def read_attention(
         kv_heads = read_int("attention", "num_kv_heads", num_kv_heads, low=1)
         if heads % kv_heads:
             raise ValueError(
-                f"attention: num_heads {heads} is not divisible by num_kv_heads {kv_heads}"
+                message(
+                    "attention: num_heads {heads} is not divisible by num_kv_heads {kv_heads}",
+                    heads=heads,
+                    kv_heads=kv_heads,
+                )
             )
     causal = read_bool("attention", "causal", causal)
     if window is not None:
         window = read_int("attention", "window", window, low=1)
         if not causal:
-            raise ValueError("attention: a window ends at the query: give causal=True, or a mask")
+            raise ValueError(
+                message("attention: a window ends at the query: give causal=True, or a mask")
+            )
     for name, array, count in (("q", q, heads), ("k", k, kv_heads), ("v", v, kv_heads)):
         if array.ndim < 2:
-            raise ValueError(f"attention: {name} is {array.shape}; it must be (…, time, width)")
+            raise ValueError(
+                message(
+                    "attention: {name} is {shape}; it must be (…, time, width)",
+                    name=name,
+                    shape=array.shape,
+                )
+            )
         if array.shape[-1] % count:
             argument = "num_heads" if count == heads else "num_kv_heads"
             raise ValueError(
-                f"attention: {name} is {array.shape}: its width {array.shape[-1]} is not divisible "
-                f"by {argument} {count}"
+                message(
+                    "attention: {name} is {shape}: its width {shape2} is not divisible by "
+                    "{argument} {count}",
+                    name=name,
+                    shape=array.shape,
+                    shape2=array.shape[-1],
+                    argument=argument,
+                    count=count,
+                )
             )
     d_k = q.shape[-1] // heads
     if d_k != k.shape[-1] // kv_heads:
         widths = f"widths {q.shape[-1]} and {k.shape[-1]} differ"
         if heads != kv_heads:
             widths = f"widths of a head, {d_k} and {k.shape[-1] // kv_heads}, differ"
-        raise ValueError(f"attention: q is {q.shape} and k is {k.shape}: {widths}")
+        raise ValueError(
+            message(
+                "attention: q is {shape} and k is {shape2}: {widths}",
+                shape=q.shape,
+                shape2=k.shape,
+                widths=widths,
+            )
+        )
     if k.shape[-2] != v.shape[-2]:
         counts = f"{k.shape[-2]} keys and {v.shape[-2]} values do not pair up"
-        raise ValueError(f"attention: k is {k.shape} and v is {v.shape}: {counts}")
+        raise ValueError(
+            message(
+                "attention: k is {shape} and v is {shape2}: {counts}",
+                shape=k.shape,
+                shape2=v.shape,
+                counts=counts,
+            )
+        )
     if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
         batches = {"the batch of q": q.shape[:-2], "of k": k.shape[:-2], "of v": v.shape[:-2]}
         require_broadcast("attention", batches)
@@ -273,7 +307,7 @@ def read_attention(
         return Attributes(heads, kv_heads, causal, window, mask, 1 / math.sqrt(d_k or 1))
     factor = read_number("attention", "scale", scale)
     if not math.isfinite(factor):
-        raise ValueError(f"attention: scale must be finite, not {factor}")
+        raise ValueError(message("attention: scale must be finite, not {factor}", factor=factor))
     return Attributes(heads, kv_heads, causal, window, mask, float(factor))
 
 
@@ -282,12 +316,15 @@ def _read_mask(mask: Any, q: Array, k: Array, v: Array, num_heads: int | None) -
     try:
         read = np.asarray(mask)
     except ValueError:
-        raise ValueError("attention: rows of mask are not of one length") from None
+        raise ValueError(message("attention: rows of mask are not of one length")) from None
     if read.dtype.kind not in "bf":
         what = read.dtype if read.dtype.kind in "iuc" else quote(mask)
         raise TypeError(
-            "attention: mask must be bools, true where a query may look, or floats that are added "
-            f"to the scores, not {what}"
+            message(
+                "attention: mask must be bools, true where a query may look, or floats "
+                "that are added to the scores, not {what}",
+                what=what,
+            )
         )
     heads = () if num_heads is None else (num_heads,)
     batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
@@ -296,8 +333,12 @@ def _read_mask(mask: Any, q: Array, k: Array, v: Array, num_heads: int | None) -
         np.broadcast_to(read, scores)
     except ValueError:
         raise ValueError(
-            f"attention: mask is {read.shape} and the scores are {scores}: it does not broadcast "
-            "to them"
+            message(
+                "attention: mask is {shape} and the scores are {scores}: it does not "
+                "broadcast to them",
+                shape=read.shape,
+                scores=scores,
+            )
         ) from None
     if num_heads == 1 and read.ndim > 2:
         read = read.squeeze(-3)  # as one head has no axis of its own here

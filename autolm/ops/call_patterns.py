@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from autolm.outside.message import message
+
 
 class Pattern(NamedTuple):
     """Many calls of an operation: shapes of the operands, and values or kinds of the attributes.
@@ -33,7 +35,7 @@ class OneOf(Varied):
 
     def __init__(self, *options: Any) -> None:
         if not options:
-            raise ValueError("OneOf: give at least one value")
+            raise ValueError(message("OneOf: give at least one value"))
         self.options = options
 
     def __repr__(self) -> str:

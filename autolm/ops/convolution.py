@@ -16,6 +16,7 @@ from autolm.ops.composed import composed
 from autolm.ops.einsum import einsum
 from autolm.ops.shape import getitem, reshape, stack
 from autolm.outside.arguments import read_int
+from autolm.outside.message import message
 
 
 @composed(
@@ -73,8 +74,12 @@ def conv1d(
     stop = padded.shape[-1] - reach
     if stop < 1:
         raise ValueError(
-            f"conv1d: x is {x.shape} and weight is {weight.shape}: no window of that width and "
-            "dilation fits"
+            message(
+                "conv1d: x is {shape} and weight is {shape2}: no window of that width "
+                "and dilation fits",
+                shape=x.shape,
+                shape2=weight.shape,
+            )
         )
     starts = range(0, reach + 1, dilation)
     taps = [getitem(padded, index=(..., slice(i, i + stop, stride))) for i in starts]
@@ -89,17 +94,34 @@ def conv1d(
 def _require_together(x: Any, weight: Any, bias: Any, groups: int) -> None:
     if x.ndim < 2 or weight.ndim != 3 or not weight.shape[-1]:
         raise ValueError(
-            f"conv1d: x is {x.shape} and weight is {weight.shape}; they must be "
-            "(…, channels, time) and (outputs, channels / groups, width)"
+            message(
+                "conv1d: x is {shape} and weight is {shape2}; they must be (…, "
+                "channels, time) and (outputs, channels / groups, width)",
+                shape=x.shape,
+                shape2=weight.shape,
+            )
         )
     outputs, channels, _ = weight.shape
     if x.shape[-2] != channels * groups or outputs % groups:
         raise ValueError(
-            f"conv1d: x is {x.shape} and weight is {weight.shape}: with {groups=} the weight must "
-            f"have {x.shape[-2] / groups:g} channels, and outputs that are a multiple of groups"
+            message(
+                "conv1d: x is {shape} and weight is {shape2}: with groups={groups!r} "
+                "the weight must have {x:g} channels, and outputs that are a multiple "
+                "of groups",
+                shape=x.shape,
+                shape2=weight.shape,
+                groups=groups,
+                x=x.shape[-2] / groups,
+            )
         )
     if bias is not None and bias.shape != (outputs,):
-        raise ValueError(f"conv1d: bias is {bias.shape}; it must be ({outputs},), as the outputs")
+        raise ValueError(
+            message(
+                "conv1d: bias is {shape}; it must be ({outputs},), as the outputs",
+                shape=bias.shape,
+                outputs=outputs,
+            )
+        )
 
 
 def _read_padding(padding: Any, reach: int, stride: int) -> tuple[int, int]:
@@ -107,11 +129,14 @@ def _read_padding(padding: Any, reach: int, stride: int) -> tuple[int, int]:
     if not isinstance(padding, str):
         zeros = read_int("conv1d", "padding", padding, low=0)
         if zeros > LARGEST:
-            raise ValueError("conv1d: padding makes an array that is too large")
+            raise ValueError(message("conv1d: padding makes an array that is too large"))
         return zeros, zeros
     if padding not in ("same", "valid") or (padding == "same" and stride > 1):
         raise ValueError(
-            f"conv1d: padding must be a number, 'valid', or with a stride of 1 'same', not "
-            f"{padding!r}"
+            message(
+                "conv1d: padding must be a number, 'valid', or with a stride of 1 "
+                "'same', not {padding!r}",
+                padding=padding,
+            )
         )
     return (0, 0) if padding == "valid" else (reach // 2, reach - reach // 2)

@@ -24,6 +24,7 @@ from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.primitive import Backward, Primitive
 from autolm.ops.reduce import accumulating, rounded_as
 from autolm.outside.arguments import quote
+from autolm.outside.message import message
 
 Shape = tuple[int, ...]
 
@@ -54,7 +55,10 @@ def read_subscripts(subscripts: Any, shapes: Sequence[Shape]) -> Subscripts:
     """
     if not isinstance(subscripts, str):
         raise TypeError(
-            f"einsum: subscripts must be a text like 'ij,jk->ik', not {quote(subscripts)}"
+            message(
+                "einsum: subscripts must be a text like 'ij,jk->ik', not {subscripts}",
+                subscripts=quote(subscripts),
+            )
         )
     operands, arrow, result = subscripts.replace(" ", "").partition("->")
     words = operands.split(",")
@@ -62,7 +66,12 @@ def read_subscripts(subscripts: Any, shapes: Sequence[Shape]) -> Subscripts:
         _require_letters(subscripts, word)
     if len(words) != len(shapes):
         raise ValueError(
-            f"einsum: subscripts {subscripts!r} are of {len(words)} operands, not {len(shapes)}"
+            message(
+                "einsum: subscripts {subscripts!r} are of {count} operands, not {count2}",
+                subscripts=subscripts,
+                count=len(words),
+                count2=len(shapes),
+            )
         )
     # The axes of "..." are matched from the end: each has one of the letters that nobody took.
     free = "".join(letter for letter in ascii_letters if letter not in subscripts)
@@ -83,8 +92,12 @@ def _require_letters(subscripts: str, word: str) -> None:
     if letters and not (letters.isascii() and letters.isalpha()):
         wrong = next(x for x in letters if x not in ascii_letters)
         raise ValueError(
-            f"einsum: subscripts {subscripts!r}: {wrong!r} is no letter; each axis has one, and "
-            "each operand may have '...' once"
+            message(
+                "einsum: subscripts {subscripts!r}: {wrong!r} is no letter; each axis "
+                "has one, and each operand may have '...' once",
+                subscripts=subscripts,
+                wrong=wrong,
+            )
         )
 
 
@@ -93,7 +106,15 @@ def _dotted_axes(i: int, word: str, shape: Shape) -> int:
     named = len(word.replace("...", ""))
     if named > len(shape) or ("..." not in word and named < len(shape)):
         axes = "1 axis" if named == 1 else f"{named} axes"
-        raise ValueError(f"einsum: subscripts {word!r} name {axes}, and operand {i} is {shape}")
+        raise ValueError(
+            message(
+                "einsum: subscripts {word!r} name {axes}, and operand {i} is {shape}",
+                word=word,
+                axes=axes,
+                i=i,
+                shape=shape,
+            )
+        )
     return len(shape) - named
 
 
@@ -101,7 +122,14 @@ def _require_known(subscripts: str, result: str, letters: str) -> None:
     for letter in result:
         if letter not in letters or result.count(letter) > 1:
             why = "no operand has" if letter not in letters else "stands there twice"
-            raise ValueError(f"einsum: subscripts {subscripts!r}: the result's {letter!r} {why}")
+            raise ValueError(
+                message(
+                    "einsum: subscripts {subscripts!r}: the result's {letter!r} {why}",
+                    subscripts=subscripts,
+                    letter=letter,
+                    why=why,
+                )
+            )
 
 
 def _lengths(words: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
@@ -112,14 +140,28 @@ def _lengths(words: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
         for letter, length in zip(word, shape, strict=True):
             if own.setdefault(letter, length) != length:
                 raise ValueError(
-                    f"einsum: operand {i} is {shape}: {letter!r} names axes of lengths "
-                    f"{own[letter]} and {length}"
+                    message(
+                        "einsum: operand {i} is {shape}: {letter!r} names axes of lengths "
+                        "{own} and {length}",
+                        i=i,
+                        shape=shape,
+                        letter=letter,
+                        own=own[letter],
+                        length=length,
+                    )
                 )
             known = lengths.get(letter, 1)
             if 1 not in (known, length) and known != length:
                 raise ValueError(
-                    f"einsum: operand {i} is {shape}: {letter!r} is {length} here, and {known} in "
-                    "an operand before"
+                    message(
+                        "einsum: operand {i} is {shape}: {letter!r} is {length} here, and "
+                        "{known} in an operand before",
+                        i=i,
+                        shape=shape,
+                        letter=letter,
+                        length=length,
+                        known=known,
+                    )
                 )
             lengths[letter] = length if known == 1 else known
     return lengths
@@ -176,7 +218,7 @@ def _einsum(*arrays: Array, subscripts: str) -> tuple[Array, Backward]:
     (5.0, [[1.0, 0.0], [0.0, 1.0]])
     """
     if not arrays:
-        raise ValueError("einsum: there is no array to multiply")
+        raise ValueError(message("einsum: there is no array to multiply"))
     read = read_subscripts(subscripts, [array.shape for array in arrays])
 
     def backward(grad: Array) -> tuple[Array, ...]:

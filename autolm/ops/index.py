@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from autolm.outside.message import message
+
 KINDS = "integers, slices, None, ..., and arrays or lists of integers or of bools"
 
 
@@ -54,7 +56,10 @@ def _as_bound(bound: Any) -> int | None:
         return operator.index(bound)
     except TypeError:
         raise TypeError(
-            f"getitem: the bounds of a slice are integers or None, not {_told(bound)}"
+            message(
+                "getitem: the bounds of a slice are integers or None, not {bound}",
+                bound=_told(bound),
+            )
         ) from None
 
 
@@ -63,17 +68,25 @@ def _as_positions(part: Any) -> Any:
     try:
         array = np.asarray(part)
     except ValueError:
-        raise TypeError("getitem: the rows of a list in the index differ in length") from None
+        raise TypeError(
+            message("getitem: the rows of a list in the index differ in length")
+        ) from None
     if array.size == 0 and not hasattr(part, "dtype"):
         array = array.astype(np.intp)  # an empty list lists no position
     if array.dtype.kind == "b":
         return array
     if array.dtype.kind not in "iu":
-        raise TypeError(f"getitem: an index is made of {KINDS}, not {_told(part)}")
+        raise TypeError(
+            message(
+                "getitem: an index is made of {KINDS}, not {part}", KINDS=KINDS, part=_told(part)
+            )
+        )
     if array.ndim == 0:
         return int(array)
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.intp).max:
-        raise IndexError(f"getitem: position {array.max()} is beyond every array")
+        raise IndexError(
+            message("getitem: position {array} is beyond every array", array=array.max())
+        )
     return array.astype(np.intp, copy=False)
 
 

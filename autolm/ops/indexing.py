@@ -18,6 +18,7 @@ from autolm.ops.neural import masked_fill
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.shape import getitem
 from autolm.outside.arguments import read_bool, read_int
+from autolm.outside.message import message
 
 Places = NDArray[np.integer[Any]]
 
@@ -49,13 +50,25 @@ def gather(a: Any, /, *, axis: int, index: Places) -> Any:
     asked[place : place + 1] = a.shape[place : place + 1]
     if asked != list(a.shape):
         raise ValueError(
-            f"gather: index is {places.shape} and a is {a.shape}: along every axis but {axis} "
-            "they must be of one length"
+            message(
+                "gather: index is {shape} and a is {shape2}: along every axis but "
+                "{axis} they must be of one length",
+                shape=places.shape,
+                shape2=a.shape,
+                axis=axis,
+            )
         )
     length = a.shape[place] if a.ndim else 1
     if places.size and not -length <= places.min() <= places.max() < length:
         wrong = places[(places < -length) | (places >= length)].flat[0]
-        raise ValueError(f"gather: index {wrong} is out of range for axis {axis} of {a.shape}")
+        raise ValueError(
+            message(
+                "gather: index {wrong} is out of range for axis {axis} of {shape}",
+                wrong=wrong,
+                axis=axis,
+                shape=a.shape,
+            )
+        )
     grid: list[Places] = [*np.indices(places.shape, sparse=True)]
     grid[place : place + 1] = [places] if a.ndim else []
     return getitem(a, index=tuple(grid))
@@ -122,7 +135,15 @@ def _places(name: str, numbers: Array, axis: Any, descending: Any, k: Any = None
     if k is not None:
         k = read_int(name, "k", k, low=0)
         if k > rows.shape[place] or not (shape or k):
-            raise ValueError(f"{name}: k is {k}, and a is {shape} along axis {axis}")
+            raise ValueError(
+                message(
+                    "{name}: k is {k}, and a is {shape} along axis {axis}",
+                    name=name,
+                    k=k,
+                    shape=shape,
+                    axis=axis,
+                )
+            )
         order = np.take(order, range(k), axis=place)
     return order if shape else order.reshape(())
 
@@ -177,7 +198,9 @@ def _below(name: str, a: Any, diagonal: int, shift: int = 0) -> NDArray[np.bool_
     """Return a mask of the elements on and below a diagonal of the last two axes."""
     diagonal = read_int(name, "diagonal", diagonal) + shift
     if a.ndim < 2:
-        raise ValueError(f"{name}: a is {a.shape}; it must be (…, rows, columns)")
+        raise ValueError(
+            message("{name}: a is {shape}; it must be (…, rows, columns)", name=name, shape=a.shape)
+        )
     rows, columns = a.shape[-2:]
     return np.tri(rows, columns, min(max(diagonal, -rows), columns), dtype=bool)
 

@@ -18,6 +18,7 @@ from autolm.ops.call_patterns import Ids, Mask, OneOf, Pattern
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum_along
 from autolm.outside.arguments import quote, read_int, read_number
+from autolm.outside.message import message
 
 
 @primitive(
@@ -51,15 +52,24 @@ def matmul(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(
-            f"matmul: a is {a.shape} and b is {b.shape}: a number has no rows and columns; "
-            "use * to scale"
+            message(
+                "matmul: a is {shape} and b is {shape2}: a number has no rows and "
+                "columns; use * to scale",
+                shape=a.shape,
+                shape2=b.shape,
+            )
         )
     rows = a[None, :] if a.ndim == 1 else a
     columns = b[:, None] if b.ndim == 1 else b
     if rows.shape[-1] != columns.shape[-2]:
         raise ValueError(
-            f"matmul: a is {a.shape} and b is {b.shape}: "
-            f"inner sizes {rows.shape[-1]} and {columns.shape[-2]} differ"
+            message(
+                "matmul: a is {shape} and b is {shape2}: inner sizes {shape3} and {shape4} differ",
+                shape=a.shape,
+                shape2=b.shape,
+                shape3=rows.shape[-1],
+                shape4=columns.shape[-2],
+            )
         )
     if b.ndim == 2 and a.ndim > 1 and a.size and b.size:
         return _times_one_matrix(a, b)
@@ -143,15 +153,24 @@ def layer_norm(
 def read_norm(name: str, x: Array, eps: float, **vectors: Array) -> float:
     """Return ε as a number; refuse vectors whose width differs from x's."""
     if x.ndim == 0:
-        raise ValueError(f"{name}: x is (); it must be (…, width)")
+        raise ValueError(message("{name}: x is (); it must be (…, width)", name=name))
     for operand, vector in vectors.items():
         if vector.shape != x.shape[-1:]:
             raise ValueError(
-                f"{name}: x is {x.shape}, so {operand} must be {x.shape[-1:]}, not {vector.shape}"
+                message(
+                    "{name}: x is {shape}, so {operand} must be {shape2}, not {shape3}",
+                    name=name,
+                    shape=x.shape,
+                    operand=operand,
+                    shape2=x.shape[-1:],
+                    shape3=vector.shape,
+                )
             )
     eps = read_number(name, "eps", eps)
     if not 0 <= eps < math.inf:
-        raise ValueError(f"{name}: eps must be finite and at least 0, not {eps}")
+        raise ValueError(
+            message("{name}: eps must be finite and at least 0, not {eps}", name=name, eps=eps)
+        )
     return float(eps)
 
 
@@ -236,10 +255,16 @@ def embedding(weight: Array, /, *, token_ids: NDArray[np.integer]) -> tuple[Arra
 def read_token_ids(weight: Array, token_ids: Any) -> NDArray[np.integer]:
     """Return token ids as an array of indices; each must have a row."""
     if weight.ndim == 0:
-        raise ValueError("embedding: weight is (); it must be (vocabulary, d_model)")
+        raise ValueError(message("embedding: weight is (); it must be (vocabulary, d_model)"))
     if weight.dtype.kind in "biu":
         order = "the order is embedding(weight, token_ids)"
-        raise TypeError(f"embedding: weight must be floats, not {weight.dtype}; {order}")
+        raise TypeError(
+            message(
+                "embedding: weight must be floats, not {dtype}; {order}",
+                dtype=weight.dtype,
+                order=order,
+            )
+        )
     ids = read_integers("embedding", "token_ids", token_ids)
     return require_known("embedding", "token_ids", ids, weight.shape[0])
 
@@ -252,7 +277,13 @@ def require_known(
     if ids.size and indices.view(np.uintp).max() >= vocab_size:  # negative ones become huge
         wrong = ids[(ids < 0) | (ids >= vocab_size)].flat[0]
         raise ValueError(
-            f"{name}: {argument}: token id {wrong} is outside the vocabulary of {vocab_size}"
+            message(
+                "{name}: {argument}: token id {wrong} is outside the vocabulary of {vocab_size}",
+                name=name,
+                argument=argument,
+                wrong=wrong,
+                vocab_size=vocab_size,
+            )
         )
     return indices
 
@@ -294,10 +325,10 @@ def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
     try:
         read = np.asarray(mask)
     except ValueError:
-        raise ValueError("masked_fill: rows of mask are not of one length") from None
+        raise ValueError(message("masked_fill: rows of mask are not of one length")) from None
     if read.dtype != bool and (read.size or not isinstance(mask, list)):
         what = read.dtype if read.dtype.kind in "fiuc" else quote(mask)
-        raise TypeError(f"masked_fill: mask must be bools, not {what}")
+        raise TypeError(message("masked_fill: mask must be bools, not {what}", what=what))
     if read.shape != a.shape:
         require_broadcast("masked_fill", {"a": a.shape, "mask": read.shape})
     return read.astype(bool, copy=False)
@@ -321,7 +352,9 @@ def dropout(a: Array, /, *, rate: float, seed: int) -> tuple[Array, Backward]:
     """
     rate, seed = read_number("dropout", "rate", rate), read_int("dropout", "seed", seed, low=0)
     if not 0 <= rate < 1:
-        raise ValueError(f"dropout: rate is {rate}; it must be at least 0 and below 1")
+        raise ValueError(
+            message("dropout: rate is {rate}; it must be at least 0 and below 1", rate=rate)
+        )
     keep = (np.random.default_rng(seed).random(a.shape) >= rate) / (1 - rate)
     if a.dtype.kind == "f":
         keep = keep.astype(a.dtype, copy=False)

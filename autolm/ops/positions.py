@@ -18,6 +18,7 @@ from autolm.ops.composed import composed
 from autolm.ops.definitions import constant
 from autolm.ops.shape import concatenate, stack
 from autolm.outside.arguments import read_bool, read_int, read_number
+from autolm.outside.message import message
 
 WAYS = {"base": OneOf(10_000.0, 10.0), "interleaved": OneOf(False, True)}
 
@@ -77,12 +78,19 @@ def rope(
     interleaved = read_bool("rope", "interleaved", interleaved)
     base = read_number("rope", "base", base)
     if not 0 < base < np.inf:
-        raise ValueError(f"rope: base must be finite and above 0, not {base}")
+        raise ValueError(message("rope: base must be finite and above 0, not {base}", base=base))
     if x.ndim < 2:
-        raise ValueError(f"rope: x is {shape}; it must be (…, time, width)")
+        raise ValueError(message("rope: x is {shape}; it must be (…, time, width)", shape=shape))
     if shape[-1] % (2 * heads):
         count = "pairs" if num_heads is None else f"pairs in each of num_heads {heads}"
-        raise ValueError(f"rope: x is {shape}: its width {shape[-1]} does not part into {count}")
+        raise ValueError(
+            message(
+                "rope: x is {shape}: its width {shape2} does not part into {count}",
+                shape=shape,
+                shape2=shape[-1],
+                count=count,
+            )
+        )
     width = shape[-1] // heads
     angles = _angles(shape[:-1], width, positions, base)[..., None, :]
     dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
@@ -115,7 +123,11 @@ def _angles(rows: tuple[int, ...], width: int, positions: Any, base: float) -> A
         np.broadcast_to(places, rows)
     except ValueError:
         raise ValueError(
-            f"rope: positions are {places.shape} and the rows of x are {rows}: they do not "
-            "broadcast to them"
+            message(
+                "rope: positions are {shape} and the rows of x are {rows}: they do not "
+                "broadcast to them",
+                shape=places.shape,
+                rows=rows,
+            )
         ) from None
     return np.asarray(places[..., None] * base ** (-np.arange(0, width, 2) / (width or 1)))

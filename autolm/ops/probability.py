@@ -20,6 +20,7 @@ from autolm.ops.neural import require_known
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum_along
 from autolm.outside.arguments import read_choice, read_int, read_number
+from autolm.outside.message import message
 
 
 def shifted_exponentials(
@@ -263,23 +264,38 @@ def read_scoring(
     """Check the attributes; refuse targets that are not one for each row."""
     name = "cross_entropy"
     if logits.ndim == 0:
-        raise ValueError(f"{name}: logits is (); it must be (…, vocabulary)")
+        raise ValueError(message("{name}: logits is (); it must be (…, vocabulary)", name=name))
     read = _read_targets(logits, targets)
     if ignore_index is not None:
         ignore_index = read_int(name, "ignore_index", ignore_index)
         if read.dtype.kind == "f":
-            raise ValueError(f"{name}: targets are probabilities, and ignore_index is an integer")
+            raise ValueError(
+                message(
+                    "{name}: targets are probabilities, and ignore_index is an integer", name=name
+                )
+            )
     if weight is not None:
         weight = read_floats(name, "weight", weight)
         if weight.shape != logits.shape[-1:]:
             raise ValueError(
-                f"{name}: logits are {logits.shape}, so weight must be {logits.shape[-1:]}, not "
-                f"{weight.shape}"
+                message(
+                    "{name}: logits are {shape}, so weight must be {shape2}, not {shape3}",
+                    name=name,
+                    shape=logits.shape,
+                    shape2=logits.shape[-1:],
+                    shape3=weight.shape,
+                )
             )
     read_choice(name, "reduction", reduction, REDUCTIONS)
     smoothing = read_number(name, "label_smoothing", label_smoothing)
     if not 0 <= smoothing <= 1:
-        raise ValueError(f"{name}: label_smoothing must be from 0 to 1, not {smoothing}")
+        raise ValueError(
+            message(
+                "{name}: label_smoothing must be from 0 to 1, not {smoothing}",
+                name=name,
+                smoothing=smoothing,
+            )
+        )
     return Scoring(read, weight, ignore_index, reduction, float(smoothing))
 
 
@@ -295,8 +311,14 @@ def _read_targets(logits: Array, targets: Any) -> Array:
     if read.shape != wanted:
         hint = "; probabilities must be floats" if read.shape == logits.shape else ""
         raise ValueError(
-            f"cross_entropy: logits are {logits.shape}, so targets must be {wanted}, not "
-            f"{read.shape}{hint}"
+            message(
+                "cross_entropy: logits are {shape}, so targets must be {wanted}, not "
+                "{shape2}{hint}",
+                shape=logits.shape,
+                wanted=wanted,
+                shape2=read.shape,
+                hint=hint,
+            )
         )
     return read
 
@@ -307,7 +329,7 @@ def _counted(how: Scoring, shape: tuple[int, ...]) -> tuple[NDArray[np.integer],
     ignored = how.ignore_index
     counted = np.ones(targets.size, bool) if ignored is None else targets != ignored
     if not counted.any() and how.reduction == "mean":
-        raise ValueError("cross_entropy: targets: there is no target to predict")
+        raise ValueError(message("cross_entropy: targets: there is no target to predict"))
     ids = np.where(counted, targets, 0)
     if how.is_soft:
         return ids, counted

@@ -24,6 +24,7 @@ from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.primitive import Backward, primitive
 from autolm.outside.arguments import read_bool, read_number
+from autolm.outside.message import message
 
 Axes = tuple[int, ...]  # each from 0 up, none twice
 
@@ -215,7 +216,9 @@ def cumsum(a: Array, /, *, axis: SupportsIndex | None = None) -> tuple[Array, Ba
     if axis is not None:
         place = read_axis("cumsum", axis, a.shape)
         if a.ndim == 0:
-            raise ValueError("cumsum: a is (): NumPy makes it a row, and PyTorch does not; reshape")
+            raise ValueError(
+                message("cumsum: a is (): NumPy makes it a row, and PyTorch does not; reshape")
+            )
     shape = a.shape
 
     def backward(grad: Array) -> tuple[Array]:
@@ -253,7 +256,7 @@ def _read_ddof(name: str, ddof: float) -> float:
     """Return `ddof`, which is subtracted from a count."""
     ddof = read_number(name, "ddof", ddof)
     if not math.isfinite(ddof):
-        raise ValueError(f"{name}: ddof must be finite, not {ddof}")
+        raise ValueError(message("{name}: ddof must be finite, not {ddof}", name=name, ddof=ddof))
     return ddof
 
 
@@ -304,7 +307,14 @@ def _choose(
     shape, axes = a.shape, read_axes(name, axis, a.shape)
     reduced = _without(shape, axes)
     if _count(shape, axes) == 0 and 0 not in reduced:
-        raise ValueError(f"{name}: a is {shape}: there is nothing to choose from along {axis=}")
+        raise ValueError(
+            message(
+                "{name}: a is {shape}: there is nothing to choose from along axis={axis!r}",
+                name=name,
+                shape=shape,
+                axis=axis,
+            )
+        )
     best = choose(a, axis=axes, keepdims=True)
     chosen = (a == best) | (a != a)  # where one is nan, so is the result, and is equal to none
     count = chosen.sum(axis=axes, keepdims=True)
@@ -383,7 +393,9 @@ def norm(
     a = accumulating(given)
     keepdims, ord = read_bool("norm", "keepdims", keepdims), read_number("norm", "ord", ord)
     if not ord >= 1:
-        raise ValueError(f"norm: ord must be at least 1, not {ord}, of which there is no norm")
+        raise ValueError(
+            message("norm: ord must be at least 1, not {ord}, of which there is no norm", ord=ord)
+        )
     magnitudes = np.where(a.real < 0, -a, a)
     largest = magnitudes.max(axis=axes, keepdims=True, initial=0)
     if ord == math.inf:

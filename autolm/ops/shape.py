@@ -25,6 +25,7 @@ from autolm.ops.composed import composed
 from autolm.ops.index import as_index, repeats
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import accumulating
+from autolm.outside.message import message
 
 
 @primitive(
@@ -67,7 +68,13 @@ def squeeze(a: Any, /, *, axis: Axis = None) -> Any:
     axes = read_axes("squeeze", axis, a.shape)
     for i in axes if axis is not None else ():
         if a.shape[i] != 1:
-            raise ValueError(f"squeeze: a is {a.shape}: {axis=} is not of length 1")
+            raise ValueError(
+                message(
+                    "squeeze: a is {shape}: axis={axis!r} is not of length 1",
+                    shape=a.shape,
+                    axis=axis,
+                )
+            )
     kept = [n for i, n in enumerate(a.shape) if n != 1 or i not in axes]
     return reshape(a, shape=tuple(kept))
 
@@ -107,7 +114,13 @@ def flatten(a: Any, /, *, start_dim: int = 0, end_dim: int = -1) -> Any:
     start = read_axis("flatten", start_dim, a.shape, "start_dim")
     end = read_axis("flatten", end_dim, a.shape, "end_dim")
     if start > end:
-        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+        raise ValueError(
+            message(
+                "flatten: start_dim {start_dim} comes after end_dim {end_dim}",
+                start_dim=start_dim,
+                end_dim=end_dim,
+            )
+        )
     length = prod(a.shape[start : end + 1])
     return reshape(a, shape=(*a.shape[:start], length, *a.shape[end + 1 :]))
 
@@ -149,7 +162,7 @@ def transpose(a: Array, /, *, axes: tuple[int, ...] | None = None) -> tuple[Arra
 def swapaxes(a: Array, /, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
     """Exchange two axes."""
     if a.ndim == 0:
-        raise ValueError("swapaxes: a is (): a number has no axes to exchange")
+        raise ValueError(message("swapaxes: a is (): a number has no axes to exchange"))
     axis1 = read_axis("swapaxes", axis1, a.shape, "axis1")
     axis2 = read_axis("swapaxes", axis2, a.shape, "axis2")
 
@@ -182,7 +195,11 @@ def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backwar
         return np.broadcast_to(a, shape), backward
     except (ValueError, OverflowError):
         raise ValueError(
-            f"broadcast_to: a is {a.shape}, which does not fill shape {shape}"
+            message(
+                "broadcast_to: a is {shape}, which does not fill shape {shape2}",
+                shape=a.shape,
+                shape2=shape,
+            )
         ) from None
 
 
@@ -215,7 +232,9 @@ def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
     try:
         y = a[parts]
     except IndexError as error:
-        raise IndexError(f"getitem of {a_shape}: {error}") from None
+        raise IndexError(
+            message("getitem of {a_shape}: {error}", a_shape=a_shape, error=error)
+        ) from None
 
     def backward(grad: Array) -> tuple[Array]:
         grad = accumulating(grad) if repeats(parts) else grad
@@ -250,7 +269,7 @@ def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
     """Join a sequence of arrays along an existing axis."""
     _require_some("concatenate", arrays)
     if arrays[0].ndim == 0:
-        raise ValueError("concatenate: operand 0 is (): a number has no axis; use stack")
+        raise ValueError(message("concatenate: operand 0 is (): a number has no axis; use stack"))
     axis = read_axis("concatenate", axis, arrays[0].shape)
     first = arrays[0].shape
     for i, array in enumerate(arrays):
@@ -296,7 +315,7 @@ def stack(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
 
 def _require_some(name: str, arrays: tuple[Array, ...]) -> None:
     if not arrays:
-        raise ValueError(f"{name}: there is no array to join")
+        raise ValueError(message("{name}: there is no array to join", name=name))
 
 
 def _refuse_join(name: str, arrays: tuple[Array, ...], i: int, why: str) -> NoReturn:
