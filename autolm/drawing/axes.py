@@ -53,8 +53,8 @@ class Axes:
         The nodes, operands first, of one graph after another.
     same
         Nodes of one graph whose axes are those of nodes of another.
-    known
-        Known axes, by node and axis, counted from the end.
+    initial
+        Axes with a known meaning, by node and axis, counted from the end.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class Axes:
     >>> x, w = Tensor([[1.0, 2.0]], name="x"), Tensor([[3.0], [4.0]])
     >>> y = (x @ w).tanh()
     >>> tokens = Axis("tokens", ("cat",))
-    >>> Axes(topological_order(y), known={(x, -2): tokens}).of(y)
+    >>> Axes(topological_order(y), initial={(x, -2): tokens}).of(y)
     (Axis(kind='tokens', labels=('cat',)), Axis(kind='', labels=()))
     """
 
@@ -71,7 +71,7 @@ class Axes:
         order: Sequence[Node],
         *,
         same: Mapping[Node, Node] | None = None,
-        known: Mapping[tuple[Node, int], Axis] | None = None,
+        initial: Mapping[tuple[Node, int], Axis] | None = None,
     ) -> None:
         self._numbers = {node: number for number, node in enumerate(order)}
         self._ranks = {node: len(adapter_of(node.data).shape) for node in order}
@@ -83,7 +83,7 @@ class Axes:
         for one, other in (same or {}).items():
             for axis in range(-self._ranks[one], 0):
                 self._join((one, axis), (other, axis))
-        for (node, axis), meaning in (known or {}).items():
+        for (node, axis), meaning in (initial or {}).items():
             self._known.setdefault(self._find((self._numbers[node], axis)), meaning)
 
     def of(self, node: Node) -> tuple[Axis, ...]:

@@ -105,15 +105,15 @@ class Collapse:
         """If the part around the root is collapsed, because it is too large, show its end."""
         visible = list(self._visible(self.expanded))
         last = max(visible, key=lambda group: group.members[-1])
-        shown = min(len(last.children), self.max_boxes - len(visible)) - 1
+        count = min(len(last.children), self.max_boxes - len(visible)) - 1
         if last.kind != "stage" or len(visible) > self.max_boxes // 4:
             return
         self.expanded.add(last)
-        while shown > 0:
-            self._show_last(last, shown)
+        while count > 0:
+            self._show_last(last, count)
             if self._fits(self.expanded):
                 return
-            shown //= 2
+            count //= 2
         self.expanded.discard(last)
 
     def _show_last(self, group: Group, count: int) -> None:

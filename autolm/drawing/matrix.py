@@ -141,28 +141,28 @@ def _drawn(matrix: Matrix, palette: Palette) -> tuple[str, float, float]:
     wide = WIDE if has_numbers else NARROW
     row_names = [rows.at(i) for i in range(len(array))] if array.shape[0] > 1 else [""]
     column_names = [columns.at(j) for j in range(array.shape[1])]
-    left = CHARACTER * max(map(width_of, row_names)) + 4
+    label_width = CHARACTER * max(map(width_of, row_names)) + 4
     longest = CHARACTER * max(map(width_of, column_names), default=0)
     top = TITLE + (longest if longest > wide else 14) + 4
     caption = f"{matrix.title}  {power(matrix.exponent)}".rstrip()
     parts = [f'<text y="12" fill="{palette.ink}" font-weight="bold">{markup(caption)}</text>']
     for i, name in enumerate(row_names):
         y = top + i * HIGH + 14
-        parts.append(_label(name, left - 4, y, palette, 'text-anchor="end"'))
+        parts.append(_label(name, label_width - 4, y, palette, 'text-anchor="end"'))
     for j, name in enumerate(column_names):
-        x = left + (j + 0.5) * wide
+        x = label_width + (j + 0.5) * wide
         if longest > wide:
             rotation = f'transform="rotate(-90 {x + 4:g} {top - 4:g})"'
             parts.append(_label(name, x + 4, top - 4, palette, rotation))
         else:
             parts.append(_label(name, x, top - 4, palette, 'text-anchor="middle"'))
     for i, j in np.ndindex(*array.shape):
-        at = left + j * wide, top + i * HIGH, wide
+        at = label_width + j * wide, top + i * HIGH, wide
         hint = f"{row_names[i]} {column_names[j]} {float(array[i, j])!r}".strip()
         parts.append(_cell(float(array[i, j]), bool(hidden[i, j]), at, matrix, hint, palette))
     return (
         "".join(parts),
-        max(left + wide * array.shape[1], CHARACTER * width_of(caption)),
+        max(label_width + wide * array.shape[1], CHARACTER * width_of(caption)),
         top + HIGH * len(array),
     )
 

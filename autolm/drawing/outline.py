@@ -1,8 +1,8 @@
 """The outline of a graph: its scopes as a tree of groups, which a picture can expand or collapse.
 
 The direct operations of a scope are grouped in stages, before, between and after its inner scopes,
-so that collapsed stages form no cycles. Of similar numbered scopes, such as the blocks of a
-transformer, the first is a group and the others together are one more group.
+so that collapsed stages form no cycles. Similar numbered scopes, such as the blocks
+of a transformer, form two groups: the first scope, and the others together.
 """
 
 from __future__ import annotations

@@ -107,9 +107,9 @@ class Matrices:
         self._all += nodes
         self._views |= {node: numpy_view(node) for node in nodes}
 
-    def _add(self, shown: ShownMatrix) -> None:
-        self.numbers[shown.node] = len(self.shown)
-        self.shown.append(shown)
+    def _add(self, matrix: ShownMatrix) -> None:
+        self.numbers[matrix.node] = len(self.shown)
+        self.shown.append(matrix)
 
     def _open(self, node: Node, step: Any) -> Node:
         """Add the matrices of the decomposition of a node; return the root of the decomposition.
@@ -148,13 +148,13 @@ class Matrices:
         """Determine the axes, the operands, the uses and the hidden numbers of the matrices."""
         known_axes = self.sentence.axes() if self.sentence else self._token_axes()
         known_axes |= {(node, -3): Axis("heads") for node in self._all if _has_heads(node)}
-        axes = Axes(self._all, same=self._alias, known=known_axes)
-        for shown in self.shown:
-            shown.axes = axes.of(shown.node)
-            shown.operands = [self._reference(p) for p in self._views[shown.maker].parents]
-            shown.uses = [self._use(*use) for use in self._users.get(shown.node, [])]
-            if shown.node.name == MASK and shown.owner is not shown.node:
-                shown.hidden = ~np.asarray(shown.node.data, bool)
+        axes = Axes(self._all, same=self._alias, initial=known_axes)
+        for matrix in self.shown:
+            matrix.axes = axes.of(matrix.node)
+            matrix.operands = [self._reference(p) for p in self._views[matrix.maker].parents]
+            matrix.uses = [self._use(*use) for use in self._users.get(matrix.node, [])]
+            if matrix.node.name == MASK and matrix.owner is not matrix.node:
+                matrix.hidden = ~np.asarray(matrix.node.data, bool)
         for node in self._all:
             self._hide(node)
 
@@ -184,8 +184,8 @@ class Matrices:
         def mark(node: Node) -> None:
             number = self.numbers.get(self._alias.get(node, node))
             if number is not None:
-                shown = self.shown[number]
-                shown.hidden = hidden if shown.hidden is None else shown.hidden | hidden
+                matrix = self.shown[number]
+                matrix.hidden = hidden if matrix.hidden is None else matrix.hidden | hidden
 
         above = scores
         while (
@@ -242,7 +242,7 @@ class Matrices:
         results = dict.fromkeys(nodes)
         operands = dict.fromkeys(parent for node in results for parent in node.parents)
         outer = {self.numbers[node] for node in (*operands, *results) if node in self.numbers}
-        inner = {i for i, shown in enumerate(self.shown) if shown.owner in results}
+        inner = {i for i, matrix in enumerate(self.shown) if matrix.owner in results}
         return sorted(outer | inner if len(outer | inner) <= IN_VIEW else outer)[-IN_VIEW:]
 
     def leaves_of(self, nodes: Iterable[Node]) -> list[int]:
@@ -261,14 +261,14 @@ class Matrices:
         turn = min(backward.values(), default=0)
         in_view = {i for moment in played for i in moment.matrices}
         entries = []
-        for i, shown in enumerate(self.shown):
-            if shown.owner not in box_of and i not in in_view:
+        for i, matrix in enumerate(self.shown):
+            if matrix.owner not in box_of and i not in in_view:
                 continue
-            data_at = forward.get(box_of[shown.owner], 0) if shown.owner in box_of else 0
-            is_inner = shown.node is not shown.owner
-            users = [shown.owner] if is_inner else self._consumers.get(shown.node, [])
+            data_at = forward.get(box_of[matrix.owner], 0) if matrix.owner in box_of else 0
+            is_inner = matrix.node is not matrix.owner
+            users = [matrix.owner] if is_inner else self._consumers.get(matrix.node, [])
             steps = [backward[box] for user in users if (box := box_of.get(user)) in backward]
-            is_known = shown.grad is not None and len(steps) == len(users)
+            is_known = matrix.grad is not None and len(steps) == len(users)
             entries.append([i, data_at, max([turn, *steps]) if is_known else None])
         return entries
 
@@ -277,22 +277,22 @@ class Matrices:
     def as_json(self) -> list[dict[str, Any]]:
         """Return the matrices as JSON; the numbers of the largest are left out beyond the limit."""
         remaining, included = MAX_NUMBERS, set()
-        sizes = [int(self._views[shown.node].data.size) for shown in self.shown]
+        sizes = [int(self._views[matrix.node].data.size) for matrix in self.shown]
         for i in sorted(range(len(sizes)), key=sizes.__getitem__):
             remaining -= 2 * sizes[i]
             included |= {i} if remaining >= 0 else set()
         return [self._matrix_json(i, i in included) for i in range(len(self.shown))]
 
     def _matrix_json(self, number: int, has_numbers: bool) -> dict[str, Any]:
-        shown = self.shown[number]
-        node, array = shown.node, self._views[shown.node].data
+        matrix = self.shown[number]
+        node, array = matrix.node, self._views[matrix.node].data
         content = {
             "name": wording.visible(matrix_name(node)),
             "scope": node.scope,
             "shape": list(array.shape),
-            "axes": [[axis.kind, self._labelled(axis)] for axis in shown.axes],
-            "made": self._computation(shown) if has_numbers else None,
-            "uses": self._uses(shown) if has_numbers else [],
+            "axes": [[axis.kind, self._labelled(axis)] for axis in matrix.axes],
+            "made": self._computation(matrix) if has_numbers else None,
+            "uses": self._uses(matrix) if has_numbers else [],
             "isLeaf": not node.parents and node.requires_grad,
             "sums": self._is_softmax(node, ("softmax",)),
             "gradSums": self._grad_sums_to_zero(node),
@@ -300,22 +300,22 @@ class Matrices:
         if not has_numbers:
             return content
         content |= packed_numbers("data", array)
-        if shown.grad is not None:
-            content |= packed_numbers("grad", adapter_of(shown.grad).array())
-        if shown.hidden is not None:
-            content["hidden"] = _packed(shown.hidden, np.uint8)
+        if matrix.grad is not None:
+            content |= packed_numbers("grad", adapter_of(matrix.grad).array())
+        if matrix.hidden is not None:
+            content["hidden"] = _packed(matrix.hidden, np.uint8)
         return content
 
     def _labelled(self, axis: Axis) -> list[str] | str:
         """Return labels, or the kind of an axis whose labels the page has elsewhere."""
         return axis.kind if axis.kind in ("tokens", "vocabulary") else list(axis.labels)
 
-    def _computation(self, shown: ShownMatrix) -> dict[str, Any] | None:
+    def _computation(self, matrix: ShownMatrix) -> dict[str, Any] | None:
         """Describe how one number is computed."""
-        maker = shown.maker
+        maker = matrix.maker
         if not maker.parents:
             return None
-        operands = [_reference_json(reference) for reference in shown.operands]
+        operands = [_reference_json(reference) for reference in matrix.operands]
         unused = list(enumerate(self._views[maker].parents))
 
         def slot(operand: Node) -> str:  # PyTorch has operands that the NumPy view lacks
@@ -331,22 +331,22 @@ class Matrices:
             "operands": operands,
             "op": self._views[maker].op.name,
         }
-        pattern = self._pattern(shown)
+        pattern = self._pattern(matrix)
         if computation["op"] == "norm":
             computation["ord"] = _plain(self._views[maker].attributes.get("ord", 2))
-        return computation | pattern | {"zoom": self._zoom(shown, pattern)}
+        return computation | pattern | {"zoom": self._zoom(matrix, pattern)}
 
-    def _pattern(self, shown: ShownMatrix) -> dict[str, Any]:
+    def _pattern(self, matrix: ShownMatrix) -> dict[str, Any]:
         """Return which numbers of the operands one number depends on."""
-        view = self._views[shown.maker]
+        view = self._views[matrix.maker]
         name, rank = view.op.name, np.ndim(view.data)
-        if name in PICKS and shown.operands and "matrix" in shown.operands[0]:
-            places = move_indices(view, self._places(shown.operands[0]))
+        if name in PICKS and matrix.operands and "matrix" in matrix.operands[0]:
+            places = move_indices(view, self._places(matrix.operands[0]))
             return {"kind": "moved", "places": _packed(places, np.int32)}
-        if name == "matmul" and all(operand["shape"] for operand in shown.operands):
+        if name == "matmul" and all(operand["shape"] for operand in matrix.operands):
             return {"kind": "matmul"}
         if name in REDUCTIONS:
-            shape = tuple(shown.operands[0]["shape"])
+            shape = tuple(matrix.operands[0]["shape"])
             axes = read_axes(name, view.attributes.get("axis"), shape)
             reduced = sorted(axis % len(shape) for axis in axes)
             return {"kind": "along", "axes": reduced, "keeps": len(shape) == rank}
@@ -356,12 +356,12 @@ class Matrices:
             return {"kind": "each"}
         return {"kind": "all"}
 
-    def _zoom(self, shown: ShownMatrix, pattern: Mapping[str, Any]) -> str | None:
+    def _zoom(self, matrix: ShownMatrix, pattern: Mapping[str, Any]) -> str | None:
         """Return the key of the graph that computes one number."""
-        if not all({"matrix", "number", "constant"} & ref.keys() for ref in shown.operands):
+        if not all({"matrix", "number", "constant"} & ref.keys() for ref in matrix.operands):
             return None
-        shape = shown.operands[0]["shape"] if shown.operands else []
-        view, kind = self._views[shown.maker], pattern["kind"]
+        shape = matrix.operands[0]["shape"] if matrix.operands else []
+        view, kind = self._views[matrix.maker], pattern["kind"]
         if kind == "matmul":
             return self.zooms.of(view, "matmul", shape[-1])
         if kind == "along":
@@ -372,11 +372,11 @@ class Matrices:
     def _label(self, node: Node) -> str:
         return wording.short(wording.known_name(self._alias.get(node, node))) or wording.label(node)
 
-    def _uses(self, shown: ShownMatrix) -> list[dict[str, Any]]:
+    def _uses(self, matrix: ShownMatrix) -> list[dict[str, Any]]:
         content = []
-        for user, operand, value in shown.uses:
+        for user, operand, value in matrix.uses:
             use = {"by": self.numbers.get(user), "operand": operand, "called": self._label(user)}
-            if len(shown.uses) > 1:
+            if len(matrix.uses) > 1:
                 use |= packed_numbers("data", adapter_of(value).array())
             content.append(use)
         return content

@@ -27,7 +27,7 @@ class Sentence:
     Attributes
     ----------
     ids, targets
-        Ids of the tokens, and of the targets; −1 where there is no target.
+        Ids of the tokens, and of the targets, which are −1 at positions without one.
     reads, logits
         The node of the embedding, and the node of the logits or None.
     """

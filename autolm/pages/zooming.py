@@ -1,7 +1,7 @@
 """The computation of one number of a matrix, as a graph of Values that the page steps through.
 
 All cells of a matrix, and of similar matrices, share one graph with slots for names and numbers,
-which the page fills. Of a long sum only the first terms are drawn, and the rest as one number.
+which the page fills. A long sum is drawn as its first terms and the rest as one number.
 """
 
 from __future__ import annotations

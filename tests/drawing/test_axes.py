@@ -44,7 +44,7 @@ def test_what_runs_along_the_tokens_moves_with_them_and_nothing_else_does(names)
     """The oracle moves the tokens of the input; a norm over its rows mixes them, and is no row."""
     x, result = run(names, [0, 1, 2])
     _, moved = run(names, [1, 2, 0])
-    axes = Axes(topological_order(result), known={(x, -2): TOKENS}).of(result)
+    axes = Axes(topological_order(result), initial={(x, -2): TOKENS}).of(result)
     expected = result.data
     for axis, what in enumerate(axes):
         if what is TOKENS:
@@ -57,7 +57,7 @@ def _weighs_tokens(names):
     """Whether a weight has a number for each token: then their order matters, whatever the axes."""
     x, result = run(names, [0, 1, 2])
     order = topological_order(result)
-    axes = Axes(order, known={(x, -2): TOKENS})
+    axes = Axes(order, initial={(x, -2): TOKENS})
     leaves = (node for node in order if not node.parents and node is not x)
     return any(what is TOKENS for leaf in leaves for what in axes.of(leaf))
 
@@ -69,7 +69,7 @@ def test_the_axes_of_a_model_are_known_down_to_its_table_and_its_logits():
     embedded = next(node for node in order if node.name == "embeddings")
     vocabulary = Axis("vocabulary")
     known = {(embedded, -2): TOKENS, (loss.parents[0], -1): vocabulary}
-    axes = Axes(order, known=known)
+    axes = Axes(order, initial=known)
     kinds = {node.name: [what.kind for what in axes.of(node)] for node in order}
     assert kinds["logits"] == ["tokens", "vocabulary"]
     assert kinds["W_out"] == ["", "vocabulary"]
@@ -80,7 +80,7 @@ def test_the_axes_of_a_model_are_known_down_to_its_table_and_its_logits():
 
 def test_lengths_that_are_equal_by_chance_are_no_reason():
     x, w = Tensor(np.ones((3, 3)), name="x"), Tensor(np.ones((3, 3)))
-    axes = Axes(topological_order(x @ w), known={(x, -2): TOKENS})
+    axes = Axes(topological_order(x @ w), initial={(x, -2): TOKENS})
     assert [axis.kind for axis in axes.of(w)] == ["", ""]
 
 

@@ -1,4 +1,4 @@
-// The arrays of the page and the places in them: which numbers each number is made of.
+// The arrays of the page, and the indices of the operands of each number.
 import { DATA, readNumber, say } from "./words.js";
 import { lead } from "./view.js";
 
@@ -29,7 +29,7 @@ for (const matrix of matrices) {
   for (const use of matrix.uses) if (use.data !== undefined) use.data = unpacked(use.data, use.dataKind);
 }
 
-// Places in arrays
+// Indices
 
 export const sizeOf = (shape) => shape.reduce((product, n) => product * n, 1);
 
@@ -44,7 +44,7 @@ export function unravelled(flat, shape) {
 
 export const ravelled = (index, shape) => index.reduce((flat, i, axis) => flat * shape[axis] + i, 0);
 
-// The place of an operand that was repeated to the shape of the result.
+// The flat index in an operand that was broadcast to the shape of the result.
 export function repeatedPlace(index, shape) {
   return ravelled(shape.map((n, axis) => (n === 1 ? 0 : index[index.length - shape.length + axis])), shape);
 }
@@ -59,7 +59,7 @@ export function operandNumber(operand, flat) {
   return operand.matrix === undefined ? null : matrices[operand.matrix].data?.[operandPlace(operand, flat)] ?? null;
 }
 
-// Which text of a batch, and which head, is in view: the same one in all matrices.
+// The key in `lead` of an axis before the last two.
 export const leadKind = (matrix, axis) => matrix.axes[axis][0] || `axis ${axis}`;
 
 export function offset(matrix) {
@@ -87,8 +87,8 @@ export function called(matrix, flat) {
   return `${matrix.name}[${places.join(", ")}]`;
 }
 
-// Pairs of places whose products add up to one number of a product of matrices; a vector is a row on
-// the left of a product, and a column on the right.
+// Pairs of flat indices of the factors of one number of a matrix product; a vector is a row on the
+// left of a product, and a column on the right.
 export function factors(made, index) {
   let [a, b] = made.operands.map((operand) => operand.shape);
   if (b.length === 1) [b, index] = [[...b, 1], [...index, 0]];
@@ -98,7 +98,7 @@ export function factors(made, index) {
   return Array.from({ length: a.at(-1) }, (_, k) => [at(a, index.at(-2), k), at(b, k, index.at(-1))]);
 }
 
-// The places that are summed up, or normalized, together.
+// The flat indices that are reduced or normalised together.
 export function line(made, index) {
   const { shape } = made.operands[0];
   const full = [...index];

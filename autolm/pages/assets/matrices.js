@@ -1,4 +1,4 @@
-// Arrays as tables of coloured cells, and what each number is made of.
+// Matrices as tables of coloured cells, and the arithmetic of a cell.
 import { element, factor, inCell, item, language, make, number, powerOfTen, say } from "./words.js";
 import { lead, view } from "./view.js";
 import {
@@ -9,26 +9,26 @@ import { updateOf } from "./training.js";
 import { canOpen, zoomInto } from "./zooming.js";
 import { chooseToken, drawSentence } from "./player.js";
 
-const WIDE = 46; // pixels of a cell with its number
-const LEAST = 5; // pixels of a cell without one
-const MOST = 64; // rows and columns in view at a time
-const TERMS = 6; // that are written out
-// What takes one of several numbers as it is.
+const NUMBER_WIDTH = 46; // pixels of a cell with its number
+const MIN_WIDTH = 5; // pixels of a cell without its number
+const MAX_VISIBLE = 64; // rows and columns in view at a time
+const MAX_TERMS = 6; // that are listed
+// Operations whose result is one of their operands' numbers.
 const PICKING = ["astype", "clamp_max", "clamp_min", "concatenate", "masked_fill", "ordered", "stack", "where"];
 export const printing = matchMedia("print");
 
-// Korean and Chinese signs are two columns wide.
+// Korean and Chinese characters are two columns wide.
 const WIDE_SIGN = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60\uffe0-\uffe6]/;
 const columnsOf = (text) => [...text].reduce((sum, sign) => sum + (WIDE_SIGN.test(sign) ? 2 : 1), 0);
-const IN_CELL = 6; // columns of a label over a cell with its number; a longer one is turned
+const MAX_LABEL = 6; // columns of a horizontal label above a cell with its number
 
 // Tables
 
-// Cells that are made at once, in a step and in a part that was asked for by the address; further
-// tables are filled when they come into sight.
+// Cells that are created at once, in a step and in a part from the address; other tables are filled
+// when they are scrolled into view.
 const EAGER = { step: 6000, part: 60000 };
 const tables = new Map(); // "12 grad": { id, matrix, isGrad, figure, fill }
-const windows = new Map(); // where a large array is looked at
+const windows = new Map(); // the visible part of each large array
 const tableKey = (id, isGrad) => `${id}${isGrad ? " grad" : ""}`;
 export const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const sight = new IntersectionObserver((seen) => {
@@ -56,16 +56,16 @@ function figureOf(id, isGrad, width) {
   const rank = matrix.shape.length;
   const [rows, columns] = [rank > 1 ? matrix.shape[rank - 2] : 1, matrix.shape[rank - 1]];
   const [top, left] = windows.get(key) ?? [0, 0];
-  const shownRows = Math.min(rows - top, MOST);
-  const shownColumns = Math.min(columns - left, MOST);
-  if (rows > MOST || columns > MOST) caption.append(" ", ...windowOf(key, rows, columns));
+  const shownRows = Math.min(rows - top, MAX_VISIBLE);
+  const shownColumns = Math.min(columns - left, MAX_VISIBLE);
+  if (rows > MAX_VISIBLE || columns > MAX_VISIBLE) caption.append(" ", ...windowOf(key, rows, columns));
   const sums = isGrad ? matrix.gradSums : matrix.sums;
   const names = Array.from({ length: shownRows }, (_, i) => (rank > 1 ? label(matrix, rank - 2, top + i) : ""));
   const room = width - 8 * Math.max(0, ...names.map(columnsOf)) - 16 - (sums ? 60 : 0);
-  const hasNumbers = shownColumns * WIDE <= room;
+  const hasNumbers = shownColumns * NUMBER_WIDTH <= room;
   const cellWidth = hasNumbers
-    ? WIDE
-    : Math.max(LEAST, Math.min(shownColumns > 16 ? 11 : 18, Math.floor(room / shownColumns)));
+    ? NUMBER_WIDTH
+    : Math.max(MIN_WIDTH, Math.min(shownColumns > 16 ? 11 : 18, Math.floor(room / shownColumns)));
   const table = make("table", {
     "data-matrix": isGrad ? `grad-${matrix.key}` : matrix.key,
     "data-scope": matrix.scope,
@@ -96,7 +96,7 @@ function figureOf(id, isGrad, width) {
   tables.get(key).fill = () => {
     const body = Array.from({ length: shownRows }, (_, i) => rowOf(i)).join("");
     table.innerHTML = head(matrix, left, shownColumns, hasNumbers, cellWidth) + `<tbody>${body}</tbody>`;
-    table.querySelector("td[data-at]").tabIndex = 0; // by Tab one comes into a table, by arrows around in it
+    table.querySelector("td[data-at]").tabIndex = 0; // Tab enters a table, arrow keys move in it
   };
   return figure;
 }
@@ -117,7 +117,7 @@ function head(matrix, left, count, hasNumbers, cellWidth) {
   const cells = names.map(
     (name, j) => `<th scope="col"${tokenAt(matrix, axis, left + j)}><span>${escaped(name)}</span></th>`
   );
-  const isLong = names.some((name) => columnsOf(name) > (hasNumbers ? IN_CELL : 1));
+  const isLong = names.some((name) => columnsOf(name) > (hasNumbers ? MAX_LABEL : 1));
   return `<thead${isLong ? ' class="long"' : ""}><tr><td class="corner"></td>${cells.join("")}</tr></thead>`;
 }
 
@@ -135,7 +135,7 @@ function cellOf(x, flat, isHidden, largest, written) {
 function windowOf(key, rows, columns) {
   const [top, left] = windows.get(key) ?? [0, 0];
   const by = (down, right) => {
-    const inside = (at, n) => Math.max(0, Math.min(at, n - MOST));
+    const inside = (at, n) => Math.max(0, Math.min(at, n - MAX_VISIBLE));
     windows.set(key, [inside(top + down, rows), inside(left + right, columns)]);
     drawMatrices(true);
   };
@@ -144,15 +144,15 @@ function windowOf(key, rows, columns) {
     button.addEventListener("click", () => by(down, right));
     return button;
   };
-  const buttons = [make("span", { text: `${top + 1}–${Math.min(top + MOST, rows)} / ${rows}, ${left + 1}–${Math.min(left + MOST, columns)} / ${columns}` })];
-  if (columns > MOST) buttons.push(arrow("‹", "earlier columns", 0, -MOST), arrow("›", "later columns", 0, MOST));
-  if (rows > MOST) buttons.push(arrow("ˆ", "earlier rows", -MOST, 0), arrow("ˇ", "later rows", MOST, 0));
+  const buttons = [make("span", { text: `${top + 1}–${Math.min(top + MAX_VISIBLE, rows)} / ${rows}, ${left + 1}–${Math.min(left + MAX_VISIBLE, columns)} / ${columns}` })];
+  if (columns > MAX_VISIBLE) buttons.push(arrow("‹", "earlier columns", 0, -MAX_VISIBLE), arrow("›", "later columns", 0, MAX_VISIBLE));
+  if (rows > MAX_VISIBLE) buttons.push(arrow("ˆ", "earlier rows", -MAX_VISIBLE, 0), arrow("ˇ", "later rows", MAX_VISIBLE, 0));
   return buttons;
 }
 
-// What is in view: the matrices of the step, or of a part that was asked for
+// The visible matrices: those of the step, or of the part from the address
 
-const WHOLE_PART = 40; // matrices: of a part that is open, all are in view, as they come to be known
+const WHOLE_PART = 40; // matrices of an expanded part that are all visible
 let drawn = "";
 
 export const isWithin = (scope, outer) => scope === outer || scope.startsWith(`${outer}.`);
@@ -172,7 +172,7 @@ export function knownAt(id) {
 }
 
 export function drawMatrices(again = false) {
-  // What is computed comes first; the parameters that it is computed with stand after it.
+  // Results first, then the parameters.
   const ids = (matrices.length ? inView() : []).sort((i, j) => matrices[i].isLeaf - matrices[j].isLeaf || i - j);
   const width = element("matrices").clientWidth - 24;
   const now = JSON.stringify([ids, lead, width, language, view.pinned]);
@@ -193,7 +193,7 @@ export function drawMatrices(again = false) {
   for (const { id, isGrad, figure, fill, size } of tables.values()) {
     figure.hidden = !knownAt(id)[isGrad ? "grad" : "data"];
     figure.classList.toggle("now", ids.length > current.length && current.includes(id) && isGrad === isBackward);
-    // A part that was asked for by the address is in the page as a whole.
+    // A part from the address is shown completely.
     if (!fill || (figure.hidden && view.pinned === null)) continue;
     room -= size;
     if (room >= 0 || printing.matches) fillTable(figure);
@@ -225,14 +225,14 @@ function choosers(ids) {
   });
 }
 
-// The token that was chosen is marked wherever it is a row or a column.
+// Mark the selected token in all rows and columns.
 export function markToken(within = element("tables")) {
   for (const name of within.querySelectorAll("th[data-token]")) {
     name.classList.toggle("chosen", Number(name.dataset.token) === view.token);
   }
 }
 
-// The arithmetic of a cell: lines of text, and the cells that it is made of
+// The arithmetic of a cell: lines of text, and the operands' cells
 
 function madeOf(id, flat) {
   const matrix = matrices[id];
@@ -269,9 +269,9 @@ function madeOf(id, flat) {
 }
 
 function shortened(terms, sign = " + ") {
-  if (terms.length <= TERMS) return terms.join(sign);
-  const left = say(`${terms.length - TERMS + 1} more`);
-  return [...terms.slice(0, TERMS - 1), `… ${left}`].join(sign);
+  if (terms.length <= MAX_TERMS) return terms.join(sign);
+  const left = say(`${terms.length - MAX_TERMS + 1} more`);
+  return [...terms.slice(0, MAX_TERMS - 1), `… ${left}`].join(sign);
 }
 
 function alongText(op, numbers, own) {
@@ -286,7 +286,7 @@ function alongText(op, numbers, own) {
   return `${op}(${shortened(numbers.map(number), ", ")})`;
 }
 
-// Of a gradient: what each use sent back, and from which numbers.
+// For a gradient: the contribution of each use, and the numbers that it comes from.
 function gradientMadeOf(id, flat) {
   const matrix = matrices[id];
   const from = [];
@@ -380,7 +380,7 @@ export function tellCell() {
   const said = [...lines, ...update, ...debug];
   const hasButton = isOpening && view.scene.zoomed?.join() !== [id, flat].join();
   const now = JSON.stringify([said, hasButton, language]);
-  if (box.dataset.said === now) return; // and is not announced again
+  if (box.dataset.said === now) return; // so that it is not announced again
   box.dataset.said = now;
   box.replaceChildren(...said.map(item));
   if (hasButton) {

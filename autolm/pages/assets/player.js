@@ -1,5 +1,5 @@
-// The player: shows one moment of one scene, and goes from moment to moment.
-// A scene is a picture with its moments; a part that opens is a scene of its own.
+// The player: shows one moment of a scene, and moves between moments.
+// A scene is a picture with its moments; each part that can be expanded has its own scene.
 import { address, DATA, element, item, language, make, say, speak } from "./words.js";
 import { blamedPlaces, filled, numbers, program, recompute } from "./program.js";
 import { byKey, lead, view } from "./view.js";
@@ -15,8 +15,8 @@ const HINT_OF_PARTS = "Choose a box to go to its step; a closed part opens.";
 const PACE = 900; // milliseconds from moment to moment while playing
 
 let timer = null;
-let zoom = 1; // how much wider than the stage the picture is
-const positions = new Map(); // where each scene was left
+let zoom = 1; // factor on the width of the picture
+const positions = new Map(); // the last position in each scene
 const breakpoints = new Set(); // "scene/box"
 let everyOperation = "";
 
@@ -41,10 +41,10 @@ export function show(key, at) {
   go(at ?? positions.get(key) ?? 0);
 }
 
-// What stands in a box besides names and numbers, which stay what they are.
-const IN_WORDS = /^\s*(\+|(leaf|const)\s)|\sparameters:/; // a no-break space is white, too
+// Texts of boxes that are translated; names and numbers are not.
+const IN_WORDS = /^\s*(\+|(leaf|const)\s)|\sparameters:/; // \s also matches a no-break space
 
-// Graphviz has left room for the English word, and keeps spaces.
+// Replace a text by its translation, compressed to the width that Graphviz reserved.
 function translate(text) {
   const room = text.getComputedTextLength();
   text.textContent = say(text.textContent.replaceAll("\u00a0", " ").trim());
@@ -55,7 +55,7 @@ function translate(text) {
 
 function prepare() {
   for (const title of element("stage").querySelectorAll("title")) {
-    // A line of one word is a name.
+    // A line of one word is a name, which is not translated.
     const lines = title.textContent.split("\n").map((line) => (line.includes(" ") ? say(line) : line));
     title.textContent = lines.join("\n");
   }
@@ -83,7 +83,7 @@ function prepare() {
   }
 }
 
-// The outermost line of a box, or its ground; the badges inside have lines and grounds of their own.
+// The outline or the background of a box, which is wider than those of the badges inside.
 function widest(node, paint) {
   const forms = [...node.querySelectorAll("path, ellipse, polygon")];
   const isDrawn = (form) => !["none", "transparent"].includes(form.getAttribute(paint));
@@ -91,10 +91,10 @@ function widest(node, paint) {
   return forms.reduce((most, form) => (width(form) > width(most) ? form : most));
 }
 
-// The whole width is in sight, however narrow the window, and the whole height of a small graph that
-// can be read then; zoomed in, it is scrolled or dragged.
-const LEAST_SIZE = 0.65; // of its own size
-const WIDE_PICTURE = 1.4; // widths to a height: from there on it stands above the rest, not beside it
+// The picture fits the width of the window, and a small graph also its height, as long as it is
+// readable; a larger picture can be scrolled or dragged.
+const MIN_SCALE = 0.65;
+const WIDE_PICTURE = 1.4; // width / height; a wider picture is above the texts, not next to them
 const viewBox = () =>
   element("stage").firstElementChild.getAttribute("viewBox").split(" ").map((x) => (Number(x) * 4) / 3);
 
@@ -105,7 +105,7 @@ function fit() {
   svg.removeAttribute("height");
   svg.removeAttribute("width");
   const isFitted = view.scene.isExact || document.body.classList.contains("wide");
-  const high = isFitted ? Math.max(LEAST_SIZE, (stage.clientHeight - 24) / height) : 1;
+  const high = isFitted ? Math.max(MIN_SCALE, (stage.clientHeight - 24) / height) : 1;
   svg.style.width = `${Math.min(width, stage.clientWidth - 24, width * high) * zoom}px`;
 }
 
@@ -159,7 +159,7 @@ export function go(at) {
   note();
 }
 
-// A screen reader says what is written here: once, and nothing where nothing has changed.
+// Screen readers announce these elements, so they change only if their texts do.
 let announced = "";
 function announce({ phase, title, lines }) {
   const now = [phase === "start" ? "" : say(phase), say(title), ...lines.map(say)];
@@ -169,8 +169,8 @@ function announce({ phase, title, lines }) {
   element("arithmetic").replaceChildren(...lines.map(item));
 }
 
-// The place is in the address, where it survives a reload, and is told to the page around.
-let told = null;
+// Write the position into the address, for reloads, and send it to the embedding page.
+let lastAddress = null;
 function note() {
   const place = new URLSearchParams();
   if (view.position || view.scene.key === "") place.set("step", view.position);
@@ -178,14 +178,14 @@ function note() {
   else if (view.pinned !== null || view.scene.key) place.set("open", view.pinned ?? view.scene.key);
   if (address.has("lang")) place.set("lang", language);
   const now = `#${place.toString().replaceAll("%2C", ",").replaceAll("%23", "#")}`;
-  if (told !== null && now !== told) {
-    // A page without an address of its own, in a frame, has none to change.
+  if (lastAddress !== null && now !== lastAddress) {
+    // The address of a page in a frame (about:srcdoc) cannot change.
     if (location.protocol !== "about:") window.history.replaceState(null, "", now);
     if (view.scene.key === "" && window.parent !== window) {
       window.parent.postMessage({ autolm: { step: view.position } }, "*");
     }
   }
-  told = now;
+  lastAddress = now;
 }
 
 function write(moment) {
@@ -223,7 +223,7 @@ function light(moment) {
   }
 }
 
-// Scroll to what is lit, together with what is written where there is room for both.
+// Scroll to the highlighted box, and to the changed boxes if all of them fit.
 function intoView(node, written) {
   const stage = element("stage");
   const outer = stage.getBoundingClientRect();
@@ -286,10 +286,10 @@ function tell() {
   element("break").setAttribute("aria-pressed", breakpoints.has(`${view.scene.key}/${key}`));
   if (!box) return;
   element("name").textContent = box.title;
-  const sent = box.told.arrived.filter(([at]) => at <= view.position).map(([, line]) => line);
-  const shown = sent.slice(0, SENT);
-  if (sent.length > SENT) shown.push(`  … ${say(`${sent.length - SENT} more`)}`);
-  if (sent.length) shown.unshift(`grad = ${gradientNow(view.chosen)}, the sum of`);
+  const arrived = box.told.arrived.filter(([at]) => at <= view.position).map(([, line]) => line);
+  const shown = arrived.slice(0, MAX_CONTRIBUTIONS);
+  if (arrived.length > MAX_CONTRIBUTIONS) shown.push(`  … ${say(`${arrived.length - MAX_CONTRIBUTIONS} more`)}`);
+  if (arrived.length) shown.unshift(`grad = ${gradientNow(view.chosen)}, the sum of`);
   element("told").replaceChildren(...[...box.told.lines, ...shown].map(item));
   element("open").hidden = !box.opens;
   const place = freePlace(view.chosen);
@@ -299,9 +299,9 @@ function tell() {
   }
 }
 
-const SENT = 6; // contributions that are listed
+const MAX_CONTRIBUTIONS = 6; // that are listed
 
-// What stands as the gradient of a node: what has arrived by now.
+// The gradient of a node at the current moment.
 function gradientNow(key) {
   const node = key.replace(/op$/, "");
   let text = "–";
@@ -309,13 +309,13 @@ function gradientNow(key) {
   return text;
 }
 
-// The place in the program of a leaf that may be changed.
+// The index in the program of a leaf that can be changed, or null.
 function freePlace(key) {
   const place = program && view.scene.templates && /^n\d+$/.test(key) ? Number(key.slice(1)) : null;
   return place !== null && program.isFree[place] ? place : null;
 }
 
-// Compute everything again with other numbers in some leaves, and tell it in the same words.
+// Recompute the program with new numbers in some leaves, and update all texts.
 export function change(changes) {
   recompute(changes);
   const blamed = blamedPlaces(program, numbers.data);
@@ -336,7 +336,7 @@ export function change(changes) {
   go(view.position);
 }
 
-// A result has its steps at its operation; a breakpoint on either is one.
+// The breakpoints of a result are those of its operation.
 function stopKey() {
   const key = view.chosen || view.scene.moments[view.position].box;
   return view.scene.boxes[`${key}op`] ? `${key}op` : key;
@@ -536,10 +536,10 @@ addEventListener("message", (event) => {
 });
 addEventListener("hashchange", () => {
   const place = new URLSearchParams(location.hash.slice(1));
-  if (location.hash !== told) visit(place);
+  if (location.hash !== lastAddress) visit(place);
 });
 
-// Open where the address says: player.html#step=8, or #open=blocks.0.attention, or both.
+// Show the position in the address: player.html#step=8, #open=blocks.0.attention, or both.
 function visit(place) {
   const scope = place.get("open");
   const step = place.get("step") ?? (/^\d+$/.test([...place.keys()][0] ?? "") ? [...place.keys()][0] : null);
@@ -547,13 +547,13 @@ function visit(place) {
   view.pinned = scope;
   const [id, flat] = (place.get("zoom") ?? "").split(",").map(Number);
   if (opensAsGraph(id) && flat in matrices[id].data) {
-    show(part, Infinity); // where everything is known
+    show(part, Infinity); // the last moment
     zoomInto(id, flat);
     go(Number(step) || 0);
   } else show(part, step === null ? lastOf(part, scope) : Number(step) || 0);
 }
 
-// Where a part has been computed: the last moment of the forward pass that is inside it.
+// The last forward moment inside a part.
 function lastOf(part, scope) {
   if (scope === null) return undefined;
   const { moments, known } = byKey.get(part);

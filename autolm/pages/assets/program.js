@@ -1,4 +1,4 @@
-// A program of single numbers, computed again: the operations of a Value, each with its rule.
+// Recomputation of a graph of Values: the operations with their rules.
 import { DATA, factor, number, readNumber } from "./words.js";
 
 const SQRT_PI = Math.sqrt(Math.PI);
@@ -17,7 +17,7 @@ function erf(a) {
   return sum;
 }
 
-// By a continued fraction where 1 − erf would lose its digits.
+// A continued fraction, where 1 − erf would lose digits.
 function erfc(a) {
   if (!(a > 2)) return 1 - erf(a);
   let fraction = a;
@@ -85,7 +85,7 @@ export function forward(program, data) {
   });
 }
 
-// Go through the steps of the engine's pass, in its order, as it adds up.
+// Do the steps of the backward pass in the order of the engine.
 export function backward(program, rules, seed = 1) {
   const sums = [];
   sums[program.operations.length - 1] = seed;
@@ -102,7 +102,7 @@ export function backward(program, rules, seed = 1) {
   });
 }
 
-// The numbers as they are now: the engine's, until a leaf is changed.
+// The current numbers: those of the engine until a leaf changes.
 export const program = DATA.program;
 export let numbers = null;
 if (program) {
@@ -120,7 +120,7 @@ export function recompute(changes) {
   numbers = { data, steps };
 }
 
-// The places whose results are blamed for what is not finite, as `blamed_nodes` has it.
+// The indices of the nodes that caused non-finite numbers, as `blamed_nodes` returns them.
 export function blamedPlaces(program, data) {
   const root = data.length - 1;
   const stack = [...data.keys()].filter((i) => Number.isNaN(data[i]) && program.takesGradient[i]);

@@ -10,11 +10,11 @@ const training = DATA.training;
 export const alpha = document.querySelector("input[data-alpha]");
 const after = document.querySelector("[data-loss-after]");
 let rate = 0;
-let history = []; // the losses before the steps that were taken
-let loop = null; // the timer of the loop of training
-let shownOfLoop = 0; // of Tensors, whose loop was computed beforehand: how many steps of it
+let history = []; // the losses before previous steps
+let loop = null; // the timer of the training loop
+let shownOfLoop = 0; // for Tensors, the number of precomputed steps that are shown
 const LOOP_PACE = 350; // milliseconds
-const LONGEST_LOOP = 200; // steps
+const MAX_LOOP = 200; // steps
 
 if (training) {
   training.losses = training.losses.map(readNumber);
@@ -27,7 +27,7 @@ if (training) {
   const largest = training.rates.at(-1);
   alpha.max = largest;
   alpha.step = program ? "any" : largest / (training.rates.length - 1);
-  // To begin with, a fifth of what is too much: the loss falls, and the slider shows by how much.
+  // The initial α is a fifth of the largest, so that the loss falls.
   const start = Math.round((training.rates.length - 1) / 5);
   alpha.value = training.rates[start];
   rate = program ? Number(alpha.value) : training.rates[start];
@@ -58,11 +58,11 @@ export function drawTraining() {
   element("take").hidden = !program;
   element("loop").hidden = !program && !loopOf();
   element("loop").setAttribute("aria-pressed", String(loop !== null));
-  element("losses").setAttribute("aria-busy", String(loop !== null)); // said when it has ended
+  element("losses").setAttribute("aria-busy", String(loop !== null)); // announced at the end of the loop
   drawCourse(lossesSoFar());
 }
 
-// Of a program, what the leaves become stands in their boxes.
+// In a program, the boxes of the leaves show their new values.
 function writeMoved() {
   if (!program) return;
   for (const { node } of training.moved) {
@@ -74,7 +74,7 @@ function writeMoved() {
   }
 }
 
-// The losses of a loop with the α nearest to the chosen one, of those for which it was computed.
+// The precomputed losses of the training loop with the nearest α.
 function loopOf() {
   const near = Object.keys(training.loops).map(Number);
   if (!near.length) return null;
@@ -87,7 +87,7 @@ function lossesSoFar() {
   return shownOfLoop ? [lossBefore(), ...loopOf().losses.slice(0, shownOfLoop)] : [];
 }
 
-// The losses, step by step: as a line, and in numbers.
+// The losses of all steps, as a line and as numbers.
 function drawCourse(losses) {
   const known = losses.filter(Number.isFinite);
   const [low, high] = [Math.min(...known), Math.max(...known)];
@@ -102,11 +102,11 @@ function drawCourse(losses) {
   element("losses").textContent = losses.length ? `${steps}: ${last.join(" → ")}${which}` : "";
 }
 
-// A program takes true steps; of Tensors the losses are shown that were computed beforehand.
+// A program is recomputed after each step; for Tensors the precomputed losses are shown.
 function loopOn() {
   if (program) {
     takeStep();
-    if (history.length >= LONGEST_LOOP || !Number.isFinite(lossBefore())) stopLoop();
+    if (history.length >= MAX_LOOP || !Number.isFinite(lossBefore())) stopLoop();
   } else {
     shownOfLoop += 1;
     if (shownOfLoop >= loopOf().losses.length) stopLoop();
@@ -143,7 +143,7 @@ function movedLines() {
   return [[...names, ...rest].join(", ")];
 }
 
-// Where one number of a parameter goes.
+// The update of one number of a parameter.
 export function updateOf(id, flat) {
   const moved = training?.moved.find(({ matrix }) => matrix === id);
   if (!moved || element("training").hidden) return [];
@@ -167,7 +167,7 @@ alpha.addEventListener("input", () => {
   tellCell();
 });
 
-// A program is computed anew from where the step has led.
+// Recompute the program from the updated leaves.
 function takeStep() {
   history.push(lossBefore());
   change(training.moved.map(({ node }) => [node, numbers.data[node] - rate * (gradientOf(node) ?? 0)]));

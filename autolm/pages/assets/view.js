@@ -1,16 +1,16 @@
-// The state of the page: one object, which every module reads and changes.
+// The state of the page, which all modules share.
 import { DATA } from "./words.js";
 
 const scenes = DATA.scenes;
 export const byKey = new Map(scenes.map((each) => [each.key, each]));
 export const view = {
   scene: scenes[0],
-  position: 0, // the moment of the scene
-  chosen: null, // the key of a box
-  token: DATA.sentence ? DATA.sentence.rows[0].length - 1 : 0, // the place in the sentence
+  position: 0, // index of the moment
+  chosen: null, // key of the selected box
+  token: DATA.sentence ? DATA.sentence.rows[0].length - 1 : 0, // index in the sentence
   pinned: null, // the scope whose matrices stay in view
   touched: null, // a cell: { id, isGrad, flat }
-  isHeld: false, // by a click, so that one can leave the cell with the mouse
+  isHeld: false, // a clicked cell stays selected when the mouse leaves it
 };
-// Which text of a batch, and which head, is in view: the same one in all matrices.
+// The visible text of the batch and the visible head, shared by all matrices.
 export const lead = {};

@@ -1,4 +1,4 @@
-// The front of the notebook's widget: the page in a frame, and the same messages as in any page.
+// The notebook widget: the page in a frame, with the messages that any embedding page can use.
 function render({ model, el }) {
   const frame = document.createElement("iframe");
   frame.title = "backprop player";

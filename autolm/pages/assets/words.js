@@ -1,4 +1,4 @@
-// What the page says, in English or in Korean, and how it writes numbers.
+// Translation of the texts of the page, and formatting of numbers.
 export const DATA = JSON.parse(document.getElementById("data").textContent);
 export const element = (id) => document.getElementById(id);
 export const address = new URLSearchParams(location.hash.slice(1));
@@ -17,8 +17,8 @@ function dictionary(whole) {
   return { whole: Object.assign(Object.create(null), whole), patterns };
 }
 
-// A line is known, or it is a pattern; in what is put there only the words of rules are translated,
-// for the rest are names.
+// A line is looked up in the table, or matched by a pattern. In the inserted parts only the words of
+// rules are translated, because other parts are names.
 export function say(line) {
   return language === "ko" ? found(LINES, line) ?? rule(line) : line;
 }
@@ -30,13 +30,13 @@ function found({ whole, patterns }, line) {
 function matched(patterns, line) {
   for (const [pattern, korean] of patterns) {
     const parts = line.match(pattern)?.slice(1);
-    let next = 0; // parts stand in the order of the English line, or where their numbers are: {1}
+    let next = 0; // parts are in the order of the English line, or numbered: {1}
     if (parts) return korean.replace(/\{(\d?)\}/g, (_, number) => rule(parts[number || next++]));
   }
   return null;
 }
 
-// A rule by itself, or as a side of an equation: `ḡ added to the row of each id = 0.5 → …`.
+// A rule, or a rule as one side of an equation: `ḡ added to the row of each id = 0.5 → …`.
 function rule(text) {
   const exact = (side) => RULES.whole[side] ?? null;
   const pattern = (side) => matched(RULES.patterns, side);
@@ -52,7 +52,7 @@ function bySide(text, translate) {
   return null;
 }
 
-// What stands in the page from the start, in the words that it was written in.
+// The English texts of the elements that the HTML file contains.
 const standing = [...document.querySelectorAll("[data-say]")].map((node) => [node, node.textContent]);
 const labelled = ["title", "aria-label"].flatMap((name) =>
   [...document.querySelectorAll(`[${name}]`)].map((node) => [node, name, node.getAttribute(name)])
@@ -65,7 +65,7 @@ export function speak(chosen) {
   for (const [node, name, text] of labelled) node.setAttribute(name, say(text));
 }
 
-// Round to significant digits; half goes to the even digit, as in Python.
+// Round to significant digits, half to even, as in Python.
 function rounded(x, digits) {
   const [exact, power] = x.toExponential(60).split("e");
   const end = exact.indexOf(".") + digits;
@@ -87,13 +87,13 @@ export function number(x) {
   return text.replaceAll("-", "−");
 }
 
-// As a part of a term: what is negative stands in brackets.
+// Format a factor; negative numbers are in brackets.
 export function factor(x) {
   const text = number(x);
   return text.startsWith("−") ? `(${text})` : text;
 }
 
-// In a cell, without the power of ten that all cells of the matrix leave out.
+// Format the number of a cell, divided by the common power of ten of the matrix.
 export function inCell(x, exponent) {
   const scaled = x / 10 ** exponent;
   const size = Math.abs(scaled);
@@ -114,7 +114,7 @@ export function powerOfTen(exponent) {
   return exponent ? `×10${exponent < 0 ? "⁻" : ""}${digits}` : "";
 }
 
-// JSON has no infinity; it travels as text.
+// JSON has no infinities and NaN; they are stored as text.
 export const readNumber = (x) => (x === "inf" ? Infinity : x === "-inf" ? -Infinity : x === null ? null : Number(x));
 
 export function make(tag, attributes = {}, ...children) {

@@ -1,4 +1,4 @@
-// One cell of a matrix opened as a graph of single numbers: a scene like any other.
+// A scene with the computation of one cell of a matrix, as a graph of Values.
 import { DATA, element, number, readNumber, say } from "./words.js";
 import { added, backward, filled, forward } from "./program.js";
 import { byKey, view } from "./view.js";
@@ -9,11 +9,11 @@ import { escaped, knownAt } from "./matrices.js";
 import { pause, show } from "./player.js";
 
 const EXPONENTIALS = ["softmax", "log_softmax", "logsumexp"];
-const ROOM = 16; // characters of a name in a box
+const MAX_NAME = 16; // characters of a name in a box
 
 export const opensAsGraph = (id) => Boolean(matrices[id]?.made?.zoom && matrices[id].data?.length);
 
-// What a cell is made of: lists, of each operand, of numbers and names.
+// The operands of a cell: for each, lists of numbers and names.
 function termsOf(made, index) {
   const at = (k, place) => {
     const operand = made.operands[k];
@@ -28,7 +28,7 @@ function termsOf(made, index) {
   }
   let places = line(made, index);
   if (made.keeps) {
-    // The number itself comes first, and what a mask hides last.
+    // The number itself is first, and masked numbers are last.
     const own = repeatedPlace(index, made.operands[0].shape);
     const rank = (place) => (place === own ? 0 : operandNumber(made.operands[0], place) === -Infinity ? 2 : 1);
     places = places.map((place, i) => [rank(place), i, place]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map((each) => each[2]);
@@ -43,7 +43,7 @@ function shortCalled(id, flat) {
   return `${matrix.name}[${places.join(", ")}]`;
 }
 
-// What is left out of the picture is put together to one number.
+// The terms that are not drawn are combined to one number.
 const FOLDS = {
   prod: (xs) => xs.reduce((product, x) => product * x, 1),
   max: (xs) => Math.max(...xs),
@@ -58,7 +58,7 @@ function restOf(made, terms, drawn) {
   return { x: (FOLDS[made.op] ?? added)(left), name: `… ${say(`${left.length} more`)}` };
 }
 
-// Compute the graph of a cell: the numbers and names of its leaves, and its steps with this upstream.
+// Compute the graph of a cell: numbers and names of the leaves, and steps with this upstream.
 function graphOf(id, flat, seed) {
   const matrix = matrices[id];
   const { program, leaves } = DATA.zooms[matrix.made.zoom];
@@ -66,7 +66,7 @@ function graphOf(id, flat, seed) {
   const count = Math.max(...leaves.map(([, , term]) => term)) + 1;
   const names = { r: shortCalled(id, flat) };
   const data = program.data.map(readNumber);
-  const from = []; // which leaf is which number of which operand
+  const from = []; // the operand and the index of each leaf
   leaves.forEach(([place, operand, term], i) => {
     const leaf = operand < 0 ? restOf(matrix.made, terms, count) : terms[operand][term];
     data[place] = leaf.x;
@@ -76,8 +76,8 @@ function graphOf(id, flat, seed) {
   return { data, names, from, steps: backward(program, forward(program, data), seed) };
 }
 
-// Without the shift of a softmax the exponential of a large number is infinite; several that are
-// largest share a gradient as pairs do not; the length of nothing has no slope: then nothing opens.
+// There is no graph if its numbers would differ: an exponential overflows without the shift of the
+// softmax, several maxima share a gradient, and the norm of zeros has no derivative.
 export function canOpen(id, flat) {
   if (!opensAsGraph(id)) return false;
   const { data, made, shape } = matrices[id];
@@ -97,7 +97,7 @@ export function zoomInto(id, flat) {
   const { data, names, steps } = graphOf(id, flat, hasGradient ? matrix.grad[flat] : 1);
   const cut = (name) => {
     const [, first, places] = name.match(/^(.*?)(\[.*)?$/s);
-    return name.length > ROOM ? `${first.slice(0, Math.max(1, ROOM - 1 - (places ?? "").length))}…${places ?? ""}` : name;
+    return name.length > MAX_NAME ? `${first.slice(0, Math.max(1, MAX_NAME - 1 - (places ?? "").length))}…${places ?? ""}` : name;
   };
   const named = (text) => text.replace(/‹(\w+)›n*/g, (_, i) => names[i]);
   const written = (text) => named(filled(text, { data, steps }));
