@@ -98,18 +98,18 @@ class ArrayAdapter:
         return float(np.broadcast_to(self.data, shape)[index])
 
     def ones(self) -> Any:
-        """Return as many ones, of the same kind."""
+        """Return an array of ones with this shape and type."""
         return np.ones_like(self.data)
 
-    def with_entry(self, place: Index, given: Any) -> Any:
-        """Return a copy with other numbers at a place."""
+    def with_entry(self, place: Index, value: Any) -> Any:
+        """Return a copy with another value at an index."""
         copy = np.array(self.data)
-        copy[place] = read_numbers(given, np.shape(copy[place]))
+        copy[place] = read_numbers(value, np.shape(copy[place]))
         return copy
 
-    def read_replacement(self, given: Any) -> Any:
-        """Read numbers that somebody gives in place of these: of this shape, and of its dtype."""
-        array = read_numbers(given, self.shape)
+    def read_replacement(self, data: Any) -> Any:
+        """Convert data to this shape and dtype, to replace these numbers."""
+        array = read_numbers(data, self.shape)
         return float(array) if isinstance(self.data, float) else array.astype(self.data.dtype)
 
 
@@ -117,10 +117,10 @@ def read_numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """Read data as an array of numbers in a shape."""
     data = data.data if isinstance(data, Node) else data
     try:
-        given = np.asarray(data)
+        array = np.asarray(data)
     except (TypeError, ValueError):  # nodes in a list; lists of unequal lengths
-        given = np.asarray(None)
-    if given.dtype.kind not in "biuf":
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
         raise ValueError(
             message(
                 "expected {shape}, got {data}",
@@ -128,15 +128,15 @@ def read_numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
                 data=reprlib.repr(data),
             )
         )
-    if given.shape != shape:
+    if array.shape != shape:
         raise ValueError(
             message(
                 "expected {shape}, got {actual}",
                 shape=_describe_shape(shape),
-                actual=_describe_shape(given.shape),
+                actual=_describe_shape(array.shape),
             )
         )
-    return given
+    return array
 
 
 def _describe_shape(shape: tuple[int, ...]) -> str:
@@ -145,7 +145,7 @@ def _describe_shape(shape: tuple[int, ...]) -> str:
 
 @singledispatch
 def adapter_of(data: Any) -> Any:
-    """Return what reads these numbers."""
+    """Return the adapter of these numbers."""
     return ArrayAdapter(data)
 
 

@@ -90,39 +90,43 @@ class Blame:
     def text(self) -> Message:
         """Say where it is, what made it of what, and what came of it then."""
         with use_names(self.names):
-            return joined("", self._told())
+            return joined("", self._lines())
 
-    def _told(self) -> list[str]:
+    def _lines(self) -> list[str]:
         place = message(" at {index}", index=list(self.index)) if self.index else ""
         if self.made_by is None or self.made_by.op is None:
             name = self.node.name or known_name(self.node) or message("a leaf")
-            told: list[str] = [
+            lines: list[str] = [
                 message(
                     "{name} received {value}{place}", name=name, value=show(self.value), place=place
                 )
             ]
         else:
-            what = self.made_by.op.name
-            words = [message("backward of {name}", name=what) if self.where == "gradient" else what]
+            operation = self.made_by.op.name
+            words = [
+                message("backward of {name}", name=operation)
+                if self.where == "gradient"
+                else operation
+            ]
             words += filter(None, [known_name(self.made_by)])
             words += [str(self.made_by.location)] if self.made_by.location else []
             words += (
                 [message("scope {scope}", scope=self.made_by.scope)] if self.made_by.scope else []
             )
-            given = joined("", [self._given(), place])
-            told = [joined("   ", words), joined("", ["\n  ", given, f"  →  {show(self.value)}"])]
+            inputs = joined("", [self._input_text(), place])
+            lines = [joined("   ", words), joined("", ["\n  ", inputs, f"  →  {show(self.value)}"])]
         if self.cause:
-            told[-1] = joined("", [told[-1], f"   ({self.cause})"])
+            lines[-1] = joined("", [lines[-1], f"   ({self.cause})"])
         if self.first_nan:
-            told.append(message(";   then {operation}", operation=self.first_nan._in_short()))
-        return told
+            lines.append(message(";   then {operation}", operation=self.first_nan._in_short()))
+        return lines
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Show it in a notebook as a table."""
         from autolm.drawing.table import table
 
         with use_names(self.names):
-            rows = [[line.strip("; \n")] for line in self._told()]
+            rows = [[line.strip("; \n")] for line in self._lines()]
         caption = (
             message("The first gradient that is not finite")
             if self.where == "gradient"
@@ -130,10 +134,10 @@ class Blame:
         )
         return table(caption, rows, repr(self))
 
-    def _given(self) -> str:
+    def _input_text(self) -> str:
         """Say what the operation had: "upstream 0, input 4"."""
         upstream = self.inputs[:1] if self.where == "gradient" else ()
-        known = [show(number) for number in self.inputs[len(upstream) :] if number is not None]
+        values = [show(number) for number in self.inputs[len(upstream) :] if number is not None]
         words = [
             message("upstream {number}", number=show(number))
             for number in upstream
@@ -141,11 +145,11 @@ class Blame:
         ]
         if self.slope is not None:
             words.append(message("slope {slope}", slope=show(self.slope)))
-        if known:
-            numbers = ", ".join(known)
+        if values:
+            numbers = ", ".join(values)
             words.append(
                 message("inputs {numbers}", numbers=numbers)
-                if len(known) > 1
+                if len(values) > 1
                 else message("input {number}", number=numbers)
             )
         return joined(", ", words) if words else message("result")
@@ -154,10 +158,14 @@ class Blame:
         """Say it after another: ×   0 · −inf = nan   (blocks.1.attention, attention.py:42)."""
         op: Any = self.node.op
         numbers = {p: n for p, n in zip(self.node.parents, self.inputs, strict=True)}
-        known = None not in self.inputs
-        made = expression(self.node, lambda p: show(numbers[p])) if known else message("the result")
+        has_inputs = None not in self.inputs
+        result = (
+            expression(self.node, lambda p: show(numbers[p]))
+            if has_inputs
+            else message("the result")
+        )
         where = ", ".join(filter(None, (self.node.scope, str(self.node.location or ""))))
-        return f"{op.symbol or op.name}   {made} = nan" + (f"   ({where})" if where else "")
+        return f"{op.symbol or op.name}   {result} = nan" + (f"   ({where})" if where else "")
 
 
 def blame_nonfinite(root: Node) -> Blame | None:
@@ -184,7 +192,7 @@ def _blamed(root: Node) -> Blame | None:
     order = topological_order(root)
     blamed = blamed_nodes(order)
     if not blamed:
-        with quiet():  # what is looked for is no news
+        with quiet():  # NumPy would warn of the numbers that this looks for
             return _first_in_gradients(root) if root.requires_grad else None
     first = _first_of(blamed, order)
     undefined = {node for node in blamed if _has_nan(node)}
@@ -231,20 +239,24 @@ def _in_data(node: Node, *, nan: bool = False) -> Blame:
 
 def _first_in_gradients(root: Node) -> Blame | None:
     for step in quietly(iter(Backprop(root).advance, None)):
-        for operand, sent in enumerate(step.contributions):
-            # What is sent may be finite, and only its sum with what was there is not.
+        for operand, contribution in enumerate(step.contributions):
+            # A finite contribution can make the sum infinite.
             index = (
-                adapter_of(sent.after).index_of_nonfinite() if sent.parent.requires_grad else None
+                adapter_of(contribution.after).index_of_nonfinite()
+                if contribution.parent.requires_grad
+                else None
             )
             if index is not None:
                 arrays = (step.upstream, *(parent.data for parent in step.node.parents))
-                inputs = _corresponding(step.node, arrays, sent.value, index)
+                inputs = _corresponding(step.node, arrays, contribution.value, index)
                 slope = None
-                if math.isnan(_at(sent.value, index)) and inputs[0] is not None:
-                    ones = adapter_of(step.upstream).ones() if sent.local is None else 1.0
+                if math.isnan(_at(contribution.value, index)) and inputs[0] is not None:
+                    ones = adapter_of(step.upstream).ones() if contribution.local is None else 1.0
                     slope = _at(step.node.contributions(ones)[operand], index)
-                value = _at(sent.after, index)
-                return Blame(sent.parent, "gradient", index, value, step.node, inputs, slope)
+                value = _at(contribution.after, index)
+                return Blame(
+                    contribution.parent, "gradient", index, value, step.node, inputs, slope
+                )
     return None
 
 

@@ -1,12 +1,9 @@
-"""Where a walk stops: before which steps, on which condition, at which of its hits.
+"""Breakpoints of a walk: the steps they may stop before, their conditions and hit counts.
 
-A breakpoint has *places*, the steps before which it may stop; they are known from the graph, so a
-long way costs nothing where there are none. One without a place is unverified: no step fits. What
-is asked besides (whether a gradient changes, something is not finite, a condition) is asked of the
-step that is next, with its arithmetic computed and nothing done.
-
-Hits are counted along the pass, not along the way: the third hit is the third step that fits,
-whichever way one comes to it.
+The steps of a breakpoint are computed from the graph once, so steps without a breakpoint cost
+nothing. A breakpoint without steps is unverified. Its predicate and condition are evaluated on the
+next step, which is computed but not done. Hits are counted in the order of the pass: the third hit
+is the third matching step in both directions.
 """
 
 from __future__ import annotations
@@ -33,19 +30,19 @@ ASCII = {"*": "×", "-": "−", "/": "÷", "**": "^"}  # what keyboards have for
 
 
 class StepSelection(NamedTuple):
-    """The steps before which a breakpoint may stop, by index, and what is asked of each there."""
+    """The indices of the steps that a breakpoint may stop before, and a predicate on each step."""
 
     text: str  # "operation ×"
     steps: Collection[int]
     predicate: Condition | None = None
 
     def intersect(self, other: StepSelection) -> StepSelection:
-        """Return the places where this and the other hold."""
-        asked = [each for each in (self.predicate, other.predicate) if each]
+        """Return the steps that are in both selections."""
+        predicates = [predicate for predicate in (self.predicate, other.predicate) if predicate]
         return StepSelection(
             f"{self.text}, {other.text}",
             frozenset(self.steps) & frozenset(other.steps),
-            (lambda step: all(holds(step) for holds in asked)) if asked else None,
+            (lambda step: all(holds(step) for holds in predicates)) if predicates else None,
         )
 
 
@@ -60,7 +57,7 @@ class Breakpoint:
     places
         Where: see `at_operation`, `at_line` and the others.
     condition
-        What must be true there; if asking it raises, the walk stops, and `error` is what it raised.
+        Stop only where this is true. If it raises, the walk stops and `error` has the exception.
     hits
         Which of its hits count, as `hit_condition` reads it: the third, every fifth.
     log
@@ -70,7 +67,7 @@ class Breakpoint:
     is_enabled, is_temporary
         Whether it stops at all; whether it is gone when it has stopped.
     ignored
-        How often it is to be passed by before it stops again.
+        How many hits to skip before it stops again.
     met
         The steps at which it was hit, in the order of the pass.
     """
@@ -96,7 +93,7 @@ class Breakpoint:
         return bool(self.selection.steps)
 
     def stops(self, step: Step) -> bool:
-        """Whether to stop before this step; a hit is counted, and logged where that is asked."""
+        """Whether to stop before this step; counts the hit, and logs it if there is a log."""
         self.error = None
         holds = self.selection.predicate
         if holds is not None and not holds(step):
@@ -127,15 +124,15 @@ def hit_condition(text: str) -> Callable[[int], bool]:
     >>> [n for n in range(1, 11) if hit_condition("%5")(n)]
     [5, 10]
     """
-    found = re.fullmatch(r"\s*(==|>=|<=|>|<|%|=)?\s*(\d+)\s*", text)
-    if found is None or (found[1] == "%" and int(found[2]) == 0):
+    match = re.fullmatch(r"\s*(==|>=|<=|>|<|%|=)?\s*(\d+)\s*", text)
+    if match is None or (match[1] == "%" and int(match[2]) == 0):
         raise ValueError(
             message(
                 "hit condition {text!r}: must be a number of hits, such as 3, >=2 or %5", text=text
             )
         )
-    number = int(found[2])
-    asked: dict[str, Callable[[int], bool]] = {
+    number = int(match[2])
+    comparisons: dict[str, Callable[[int], bool]] = {
         "==": lambda n: n == number,
         ">=": lambda n: n >= number,
         "<=": lambda n: n <= number,
@@ -143,7 +140,7 @@ def hit_condition(text: str) -> Callable[[int], bool]:
         "<": lambda n: n < number,
         "%": lambda n: n % number == 0,
     }
-    return asked["==" if found[1] in (None, "=") else found[1]]
+    return comparisons["==" if match[1] in (None, "=") else match[1]]
 
 
 # Places, among the operations of a pass
@@ -213,11 +210,11 @@ def at_line(operations: Sequence[Node], path: str, line: int) -> StepSelection:
 
     locations = {node.location: node.location.user for node in operations if node.location}
     for within in (False, True):
-        found = _steps_made_at(
+        steps = _steps_made_at(
             operations, {location for location, user in locations.items() if is_here(user, within)}
         )
-        if found:
-            return StepSelection(text, frozenset(found))
+        if steps:
+            return StepSelection(text, frozenset(steps))
     calling = {
         location for location in locations if any(is_here(frame, True) for frame in location.frames)
     }
@@ -256,7 +253,8 @@ def at_nonfinite(operations: Sequence[Node]) -> StepSelection:
     return every_step(operations)._replace(
         text="inf or nan",
         predicate=lambda step: any(
-            sent.after is not None and not are_finite(sent.value) for sent in step.contributions
+            contribution.after is not None and not are_finite(contribution.value)
+            for contribution in step.contributions
         ),
     )
 
@@ -268,13 +266,13 @@ def at_change_of(
     return _select(
         message("change of {node}.grad", node=label(node)),
         operations,
-        lambda each: any(parent is node for parent in each.parents),
+        lambda consumer: any(parent is node for parent in consumer.parents),
     )._replace(
         predicate=lambda step: any(
-            sent.parent is node
-            and sent.after is not None
-            and not adapter_of(sent.after).equals(sent.before)
-            for sent in step.contributions
+            contribution.parent is node
+            and contribution.after is not None
+            and not adapter_of(contribution.after).equals(contribution.before)
+            for contribution in step.contributions
         )
     )
 
@@ -287,24 +285,24 @@ def at_word(
     This is what an editor calls a function breakpoint: `tanh`, `w1`, `blocks.0.*`. A leaf is no
     step: its name stands for the changes of its gradient.
     """
-    for places in (at_operation, at_scope):
-        found = places(operations, text)
-        if found.steps:
-            return found
-    found = at_name(operations, text, label)
-    if found.steps:
-        return found
+    for select in (at_operation, at_scope):
+        selection = select(operations, text)
+        if selection.steps:
+            return selection
+    selection = at_name(operations, text, label)
+    if selection.steps:
+        return selection
     leaves = dict.fromkeys(p for node in operations for p in node.parents if not p.parents)
     named = [leaf for leaf in leaves if _matches(label(leaf), text) or _matches(leaf.name, text)]
-    return at_change_of(operations, named[0], label) if len(named) == 1 else found
+    return at_change_of(operations, named[0], label) if len(named) == 1 else selection
 
 
-def intersection(places: Iterable[StepSelection]) -> StepSelection:
+def intersection(selections: Iterable[StepSelection]) -> StepSelection:
     """Return the places where all of these hold."""
-    first, *others = places
-    for each in others:
-        first = first.intersect(each)
-    return first
+    result, *rest = selections
+    for selection in rest:
+        result = result.intersect(selection)
+    return result
 
 
 def _select(text: str, operations: Sequence[Node], fits: Callable[[Node], bool]) -> StepSelection:

@@ -125,7 +125,7 @@ class Explanation:
         More uses than `most` are only counted.
         """
         read_function("explain", "label", label, "a function of a node")
-        lines = [self._told(label)]
+        lines = [self._summary(label)]
         rows = self._rows(label)
         more = 0 if most is None else max(0, len(rows) - most)
         rows = rows[: len(rows) - more]
@@ -147,7 +147,7 @@ class Explanation:
             lines.append(f"  {show(path.value):{widths[0]}}   {way}")
         return joined("\n", lines)
 
-    def _told(self, label: Label) -> str:
+    def _summary(self, label: Label) -> str:
         """Say what the gradient is."""
         name = label(self.node)
         if not self.node.requires_grad:
@@ -155,8 +155,8 @@ class Explanation:
         grad = grad_of(name)
         if self.gradient is None:
             return message("{grad}: no contribution has arrived yet", grad=grad)
-        given = "" if self.uses else "\n  given, for this is the root"
-        return f"{grad} = {show(self.gradient)}{given}"
+        note = "" if self.uses else "\n  given, for this is the root"
+        return f"{grad} = {show(self.gradient)}{note}"
 
     def _rows(self, label: Label) -> list[tuple[str, str, str, str]]:
         """Write each use: what it sent, from where, how it was computed, and its place."""
@@ -171,7 +171,7 @@ class Explanation:
 
         with use_names(self.names):
             shares = [u.value if isinstance(u.value, float) else norm(u.value) for u in self.uses]
-            return table(self._told(label), self._rows(label), self.text(), shares)
+            return table(self._summary(label), self._rows(label), self.text(), shares)
 
 
 def explain(
@@ -243,8 +243,8 @@ def explain_pass(
     walk: PassState, node: Node, uses: tuple[Use, ...], *, paths: int = 0
 ) -> Explanation:
     """Explain the gradient that a pass, which keeps all of them, has given a node so far."""
-    found = tuple(_heaviest_paths(walk, node, paths)) if paths > 0 else ()
-    return Explanation(node, walk.gradients.get(node), uses, found)
+    heaviest = tuple(_heaviest_paths(walk, node, paths)) if paths > 0 else ()
+    return Explanation(node, walk.gradients.get(node), uses, heaviest)
 
 
 def compute_use(consumer: Node, operand: int, upstream: Any) -> Use:
@@ -263,21 +263,21 @@ def _heaviest_paths(walk: PassState, node: Node, k: int) -> list[GradientPath]:
     """
     done = walk.operations[: walk.position]
     leads = {node}
-    for each in reversed(done):
-        if not leads.isdisjoint(each.parents):
-            leads.add(each)
+    for consumer in reversed(done):
+        if not leads.isdisjoint(consumer.parents):
+            leads.add(consumer)
     scalar = type(walk.gradients[walk.root]) is float
-    kept = k if scalar else max(k, BEAM)
+    limit = k if scalar else max(k, BEAM)
     # A path is its value and its nodes, the last first, as pairs: so beginnings are shared.
     arrived: dict[Node, list[tuple[Any, Any]]] = {walk.root: [(walk.gradients[walk.root], None)]}
-    for each in done:
-        if each not in leads or each is node:
+    for consumer in done:
+        if consumer not in leads or consumer is node:
             continue
-        for value, way in _heaviest(arrived.pop(each, []), kept):
-            sent = each.contributions(value)
-            for parent, contribution in zip(each.parents, sent, strict=True):
+        for value, way in _heaviest(arrived.pop(consumer, []), limit):
+            contributions = consumer.contributions(value)
+            for parent, contribution in zip(consumer.parents, contributions, strict=True):
                 if parent in leads and parent.requires_grad:
-                    arrived.setdefault(parent, []).append((contribution, (each, way)))
+                    arrived.setdefault(parent, []).append((contribution, (consumer, way)))
     return [
         GradientPath((*_unrolled(way), node), value)
         for value, way in _heaviest(arrived.get(node, []), k)

@@ -1,7 +1,7 @@
-"""What the nodes of one graph are called at the prompt, and which node a typed word means.
+"""The names of the nodes of one graph, and the node that a typed name means.
 
-A node goes by what it is called in every face, and else by the number of its step, `#12`. Leaves
-are numbered after the last step.
+A node without a name is called by the number of its step, `#12`. Leaves are numbered after the last
+step.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Names:
 
     def __init__(self, operations: Sequence[Node], variables: Mapping[str, Any]) -> None:
         self.operations = operations
-        # Constants may be of constants, which are no operands of these.
-        others = list(self.numbers)[len(operations) :]
-        is_all = not any(node.parents for node in others)
+        # A constant may be computed from constants, which are not operands of these operations.
+        leaves = list(self.numbers)[len(operations) :]
+        is_all = not any(node.parents for node in leaves)
         self.program_names = (
             names_of_nodes(self.numbers, variables)
             if is_all
@@ -45,7 +45,7 @@ class Names:
         )
 
     def __call__(self, node: Node) -> str:
-        """Return the name of a node, as short as it tells what is meant in any step."""
+        """Return the shortest name of a node that is clear in any step."""
         is_whole = node.goes_by_its_path and node.name
         return short(node.name, MAX_NAME) if is_whole else self.short(node)
 
@@ -73,28 +73,28 @@ class Names:
     @cached_property
     def by_name(self) -> dict[str, list[Node]]:
         """List the nodes of each name, long or short."""
-        found: dict[str, list[Node]] = defaultdict(list)
+        nodes: dict[str, list[Node]] = defaultdict(list)
         for node in self.numbers:
             if node.name:
-                for each in {node.name, name(node)}:
-                    found[each].append(node)
+                for text in {node.name, name(node)}:
+                    nodes[text].append(node)
             elif node in self.program_names:
-                found[self.program_names[node]].append(node)
-        return dict(found)
+                nodes[self.program_names[node]].append(node)
+        return dict(nodes)
 
     @cached_property
     def by_syntax(self) -> dict[str, list[Node]]:
         """List the nodes of each name that is an expression, however that is spaced."""
-        found: dict[str, list[Node]] = {}
+        nodes_by_syntax: dict[str, list[Node]] = {}
         for text, nodes in self.by_name.items():
             tree = parsed_expression(text)
             if tree is not None:
-                found.setdefault(ast.dump(tree), []).extend(nodes)
-        return found
+                nodes_by_syntax.setdefault(ast.dump(tree), []).extend(nodes)
+        return nodes_by_syntax
 
     @cached_property
     def by_placeholder(self) -> dict[str, Node]:
-        """Name every result that is called by its source by a variable, which stands for it."""
+        """Map a placeholder variable to every result that is called by its source text."""
         sources = [
             node for node, name in self.program_names.items() if isinstance(name, SourceText)
         ]
@@ -127,7 +127,7 @@ class Names:
         Raises
         ------
         ValueError
-            When there is none, or there are several.
+            When no node or several nodes have this name.
         """
         if text.startswith("#") and text[1:].isdigit():
             nodes = list(self.numbers)

@@ -43,12 +43,14 @@ class Namespace:
 
     def __init__(self, walk: Walk, names: Names, variables: Mapping[str, Any]) -> None:
         self.walk, self.names = walk, names
-        found = {**names.variables(), **names.by_placeholder}
-        self._usual = {**variables, **found}
-        self._assigned: set[str] = {name for name in ("a", "b") if name in found}
+        graph_names = {**names.variables(), **names.by_placeholder}
+        self._defaults = {**variables, **graph_names}
+        self._assigned: set[str] = {name for name in ("a", "b") if name in graph_names}
         nodes = {name: nodes[0] for name, nodes in names.by_name.items()}
-        self._known: dict[str, Any] = {**self._usual, "walk": walk, "nodes": nodes}
-        self._nearby: set[str] = set()  # names of several nodes, one of which is in the scope
+        self._bindings: dict[str, Any] = {**self._defaults, "walk": walk, "nodes": nodes}
+        self._names_in_scope: set[str] = (
+            set()
+        )  # names of several nodes, one of which is in the scope
 
     @property
     def node(self) -> Node:
@@ -58,19 +60,19 @@ class Namespace:
 
     def bindings(self) -> dict[str, Any]:
         """Return what every name means here; to assign in it is to define."""
-        node, known = self.node, self._known
-        for name in self._nearby:
-            known.pop(name, None)
-        self._nearby.clear()
+        node, bindings = self.node, self._bindings
+        for name in self._names_in_scope:
+            bindings.pop(name, None)
+        self._names_in_scope.clear()
         operands = dict(zip("ab", node.parents, strict=False))
         here = {"node": node, "grad": node.grad, "up": self.walk.gradients[node]}
-        known.update({name: here[name] for name in here.keys() - self._assigned})
+        bindings.update({name: here[name] for name in here.keys() - self._assigned})
         for name in {"a", "b"} - self._assigned:
-            if name in operands or name in self._usual:
-                known[name] = operands.get(name, self._usual.get(name))
+            if name in operands or name in self._defaults:
+                bindings[name] = operands.get(name, self._defaults.get(name))
             else:
-                known.pop(name, None)
-        return known
+                bindings.pop(name, None)
+        return bindings
 
     def evaluate(self, text: str) -> Any:
         """Return the value of an expression.
@@ -101,15 +103,15 @@ class Namespace:
         tree = ast.parse(text, "<prompt>")
         self._restore_gradients_in(tree)
         code = compile(tree, "<prompt>", "exec")
-        known = self._bindings_for(code)
-        before = {name: known.get(name) for name in HERE}
+        bindings = self._bindings_for(code)
+        before = {name: bindings.get(name) for name in HERE}
         try:
-            exec(code, known)
+            exec(code, bindings)
         finally:
-            self._assigned |= {name for name in HERE if known.get(name) is not before[name]}
+            self._assigned |= {name for name in HERE if bindings.get(name) is not before[name]}
 
     def condition(self, text: str) -> Condition:
-        """Return the question whether an expression is true; a text that is none raises now."""
+        """Compile an expression to a condition; raises SyntaxError for other text."""
         tree = self._parsed(text)
         code = compile(tree, "<prompt>", "eval")
 
@@ -122,10 +124,10 @@ class Namespace:
     def log_message(self, text: str) -> Condition:
         """Return what writes a log's text, in which each {EXPRESSION} gives way to its value."""
 
-        def written(step: Step) -> str:
-            return re.sub(r"\{([^{}]+)\}", lambda found: self.value_or_error(found[1]), text)
+        def format_log(step: Step) -> str:
+            return re.sub(r"\{([^{}]+)\}", lambda match: self.value_or_error(match[1]), text)
 
-        return written
+        return format_log
 
     def value_or_error(self, text: str) -> str:
         """Write the value of an expression, or what is wrong with it."""
@@ -144,13 +146,13 @@ class Namespace:
         """List the gradients in an expression that have not arrived, as they are written there."""
         tree = self._parsed(text)
         self._restore_gradients_in(tree)
-        found = []
-        for each in ast.walk(tree):
-            if isinstance(each, ast.Attribute) and each.attr == "grad":
-                owner = self._value_if_plain(each.value)
+        missing = []
+        for part in ast.walk(tree):
+            if isinstance(part, ast.Attribute) and part.attr == "grad":
+                owner = self._value_if_plain(part.value)
                 if isinstance(owner, Node) and not owner.has_grad:
-                    found.append(ast.get_source_segment(text.strip(), each) or "")
-        return found
+                    missing.append(ast.get_source_segment(text.strip(), part) or "")
+        return missing
 
     def _value_if_plain(self, tree: ast.expr) -> Any:
         """Return what a part of an expression is, if to ask is harmless; else None."""
@@ -162,15 +164,15 @@ class Namespace:
             return None
 
     def _restore_gradients_in(self, tree: ast.AST) -> None:
-        """Let nodes that are meant there have their gradients, also where a segment let them go."""
+        """Restore the gradients that this code reads, if their segments were dropped."""
         if self.walk.segment is None:
             return
-        for each in ast.walk(tree):
-            if isinstance(each, ast.Name | ast.Attribute | ast.Subscript):
-                meant = self._value_if_plain(each)
-                for one in meant if isinstance(meant, list | tuple) else [meant]:
-                    if isinstance(one, Node):
-                        self.walk.restore_grad(one)
+        for part in ast.walk(tree):
+            if isinstance(part, ast.Name | ast.Attribute | ast.Subscript):
+                value = self._value_if_plain(part)
+                for item in value if isinstance(value, list | tuple) else [value]:
+                    if isinstance(item, Node):
+                        self.walk.restore_grad(item)
 
     def completions(self, text: str) -> Iterator[str]:
         """Yield how a name, or what comes after its dots, can go on."""
@@ -190,8 +192,8 @@ class Namespace:
 
     def words(self) -> set[str]:
         """Return every name."""
-        mine = {name for name in self.bindings() if not name.startswith("__")}
-        return (mine - self.names.by_placeholder.keys()) | {*self.names.by_name, "step"}
+        names = {name for name in self.bindings() if not name.startswith("__")}
+        return (names - self.names.by_placeholder.keys()) | {*self.names.by_name, "step"}
 
     def _parsed(self, text: str) -> ast.Expression:
         """Parse an expression; blocks.0.W_Q.grad, which is no Python, means a node all the same."""
@@ -210,19 +212,19 @@ class Namespace:
 
     def _bindings_for(self, code: CodeType) -> dict[str, Any]:
         """Return what is known, and of what is costly or in doubt what this code asks for."""
-        known, asked = self.bindings(), _names_in(code)
+        bindings, used = self.bindings(), _names_in(code)
         if "step" not in self._assigned:
-            known["step"] = self.walk.preview() if "step" in asked else None
-        for name in asked & self.names.by_name.keys() - known.keys():
+            bindings["step"] = self.walk.preview() if "step" in used else None
+        for name in used & self.names.by_name.keys() - bindings.keys():
             here = [n for n in self.names.by_name[name] if n.scope == self.node.scope]
             if len(here) == 1:
-                known[name] = here[0]
-                self._nearby.add(name)
-        return known
+                bindings[name] = here[0]
+                self._names_in_scope.add(name)
+        return bindings
 
 
 def _names_in(code: CodeType) -> set[str]:
-    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
     return set(code.co_names).union(*map(_names_in, inner))
 
 

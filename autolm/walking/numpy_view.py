@@ -1,7 +1,7 @@
-"""A node as a page of matrices reads it: its numbers in NumPy, its operation as one of autolm's.
+"""A view of a node for matrix pages: its numbers as NumPy arrays, its operation as one of autolm's.
 
-Of a Tensor that is the node itself. Another library's nodes tell it by a hook of theirs, which
-finds the operation of ours that computes the same, and what it was told in our spelling.
+A Tensor is its own view. A node of another library provides a view through its `in_numpy` hook,
+which maps its operation and attributes to those of autolm.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class NumPyView(NamedTuple):
-    """What is read of a node; `data` is None where it has no numbers."""
+    """The view of a node; `data` is None if it has no numbers."""
 
     data: Any
     op: Any
@@ -20,5 +20,5 @@ class NumPyView(NamedTuple):
 
 
 def numpy_view(node: Any) -> Any:
-    """Return something with `data`, `op`, `parents` and `attributes`, as of a Tensor."""
+    """Return an object with `data`, `op`, `parents` and `attributes`, as a Tensor has them."""
     return node if node.in_numpy is None else node.in_numpy()

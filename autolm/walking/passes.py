@@ -211,4 +211,4 @@ def condition_holds(text: str, root: Node, grad: Any, variables: Mapping[str, An
 
 def gradient_norm(gradients: Iterable[Any]) -> float:
     """Return the norm of these gradients together."""
-    return math.hypot(*(adapter_of(each).norm() for each in gradients))
+    return math.hypot(*(adapter_of(gradient).norm() for gradient in gradients))

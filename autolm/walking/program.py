@@ -102,11 +102,11 @@ def current_pass(root: Node, grad: Any = None, retain_grads: bool | None = None)
 
 def program_call_stack() -> tuple[Frame, ...]:
     """Return the running calls of the program, without autolm's and those that run the program."""
-    own = list(
+    frames = list(
         takewhile(lambda frame: not _runs_programs(frame), calling_location(Locations()).frames)
     )
-    ours = (frame.path.startswith(_HOME) or is_machinery(frame.path) for frame in own)
-    return tuple(frame for frame, is_ours in zip(own, ours, strict=True) if not is_ours)
+    is_internal = (frame.path.startswith(_HOME) or is_machinery(frame.path) for frame in frames)
+    return tuple(frame for frame, internal in zip(frames, is_internal, strict=True) if not internal)
 
 
 def backward_hook(on_pass: OnPass) -> Callable[[Node, Any, bool | None], None]:
@@ -264,7 +264,7 @@ class Program:
     def other_roots(self, here: Pass) -> dict[str, int]:
         """Return what else the program calls `backward()` on, by name, with the line."""
         calls = (n for n in ast.walk(ast.parse(self.path.read_bytes())) if isinstance(n, ast.Call))
-        found = {
+        lines = {
             call.func.value.id: call.lineno
             for call in calls
             if isinstance(call.func, ast.Attribute)
@@ -272,8 +272,8 @@ class Program:
             and isinstance(call.func.value, ast.Name)
         }
         if here.call:
-            found = {name: line for name, line in found.items() if line != here.call[0].line}
-        return {n: k for n, k in found.items() if _node_held_by(here.variables, n) is not here.root}
+            lines = {name: line for name, line in lines.items() if line != here.call[0].line}
+        return {n: k for n, k in lines.items() if _node_held_by(here.variables, n) is not here.root}
 
     def _skip(self, here: Pass) -> None:
         """Note what a pass that is not walked began at."""
@@ -287,7 +287,7 @@ class Program:
     def _root_at_the_end(self, variables: Mapping[str, Any]) -> Node:
         """Choose what to differentiate when no pass was walked, or say which passes there were."""
         unwalked = [] if self.variable is not None else self.unwalked
-        if any(not each.startswith("a process") for each in unwalked):
+        if any(not name_of_pass.startswith("a process") for name_of_pass in unwalked):
             raise ProgramError(
                 message(
                     "{path}: no pass can be debugged: {names}",
@@ -297,14 +297,14 @@ class Program:
             )
         name = LOSS if self.variable is None else self.variable
         if self.skipped and _node_held_by(variables, name) is None:
-            told = ", ".join(f"{other} ({place})" for other, place in self.skipped.items())
+            skipped = ", ".join(f"{other} ({place})" for other, place in self.skipped.items())
             raise ProgramError(
                 message(
                     "{path}: backward() was not called on {name}, but on {roots}; choose "
                     "one with --var",
                     path=self.path,
                     name=name,
-                    roots=told,
+                    roots=skipped,
                 )
             )
         try:
@@ -391,20 +391,20 @@ def program_traceback(path: Path, error: BaseException) -> list[str]:
 def background_errors_in_one_line(path: Path) -> Iterator[None]:
     """Let an error of a program's thread, or of its garbage, be one line, and not a traceback."""
 
-    def tell(error: BaseException, where: str) -> None:
+    def report(error: BaseException, where: str) -> None:
         text = message("{error} ({where})", error=words_of(program_error(path, error)), where=where)
         print_safely(f"autolm: {in_a_line(say(text))}", sys.stderr)
 
-    def of_thread(told: threading.ExceptHookArgs) -> None:
-        if told.exc_value is not None:
-            tell(told.exc_value, _thread_label(told.thread))
+    def report_thread_error(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None:
+            report(arguments.exc_value, _thread_label(arguments.thread))
 
-    def unraisable(told: Any) -> None:
-        if told.exc_value is not None:
-            tell(told.exc_value, message("ignored"))
+    def report_unraisable(arguments: Any) -> None:
+        if arguments.exc_value is not None:
+            report(arguments.exc_value, message("ignored"))
 
     before = threading.excepthook, sys.unraisablehook
-    threading.excepthook, sys.unraisablehook = of_thread, unraisable
+    threading.excepthook, sys.unraisablehook = report_thread_error, report_unraisable
     try:
         yield
     finally:
@@ -422,22 +422,22 @@ def root_of_program(
 
     The pass is done, with every gradient kept; one that the program does not do is not.
     """
-    found: list[Pass] = []
+    passes_found: list[Pass] = []
 
-    def find(here: Pass) -> None:
-        found.append(here)
+    def stop(here: Pass) -> None:
+        passes_found.append(here)
         if here.call:
             backward(here.root, here.grad, retain_grads=True)
         raise bdb.BdbQuit
 
     program = Program(path, args, variable, passes, module)
-    if code := program.run(find):
+    if code := program.run(stop):
         raise ProgramError(
             message("{path}: the program exited with {code}", path=program.path, code=code)
         )
-    if not found:
+    if not passes_found:
         raise ProgramError(f"{program.path}: {program.passes.unreached_message()}")
-    return found[0].root, found[0].variables
+    return passes_found[0].root, passes_found[0].variables
 
 
 def _holds(variables: Mapping[str, Any], name: str, root: Any) -> bool:
@@ -451,14 +451,14 @@ def _reaches(root: Any, loss: Any) -> bool:
     if isinstance(root, Node):
         node = loss if isinstance(loss, Node) else node_of(loss)
         return node in set(topological_order(root))
-    waiting, seen = deque([root.grad_fn]), {None}
+    waiting, visited = deque([root.grad_fn]), {None}
     while waiting:
         function = waiting.popleft()
         if function is getattr(loss, "grad_fn", None):
             return function is not None
-        if function not in seen:
-            seen.add(function)
-            waiting += (each for each, _ in function.next_functions)
+        if function not in visited:
+            visited.add(function)
+            waiting += (next_function for next_function, _ in function.next_functions)
     return False
 
 
@@ -480,20 +480,20 @@ def _functions_assigning(path: Path, variable: str) -> set[str]:
         raise ProgramError(
             message("{path}: not a Python program: {error}", path=path, error=error)
         ) from None
-    found = set()
+    functions = set()
     while waiting:
         node, function = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             function = node.name
         elif isinstance(node, ast.Name) and node.id == variable and isinstance(node.ctx, ast.Store):
-            found.add(function)
+            functions.add(function)
         waiting += ((child, function) for child in ast.iter_child_nodes(node))
-    return found
+    return functions
 
 
 def _last_line_of(path: Path, variable: str) -> str:
     """Return the last line that gives something this name, as `:LINE`; empty if there is none."""
-    names = (each for each in ast.walk(ast.parse(path.read_bytes())) if isinstance(each, ast.Name))
+    names = (node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Name))
     lines = [n.lineno for n in names if n.id == variable and isinstance(n.ctx, ast.Store)]
     return f":{max(lines)}" if lines else ""
 
@@ -557,8 +557,8 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
         return wanted
     if variable is not None:
         raise ProgramError(_no_root(path, variables, variable))
-    held = {name: _node_held_by(variables, name) for name in variables}
-    results = {name: node for name, node in held.items() if node is not None and node.parents}
+    nodes = {name: _node_held_by(variables, name) for name in variables}
+    results = {name: node for name, node in nodes.items() if node is not None and node.parents}
     used = {n for root in results.values() for n in topological_order(root) if n is not root}
     last = {node: name for name, node in results.items() if node not in used}
     if len(last) != 1:

@@ -32,7 +32,11 @@ MAX_SOURCE_NODES = 150_000
 _HOME = join(dirname(dirname(__file__)), "")
 _ATOMS = {str, bytes, int, float, bool, type(None)}
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
-_STEPS = (Step, Contribution, ForwardStep)  # they are shown, and are no place of a node
+_STEPS = (
+    Step,
+    Contribution,
+    ForwardStep,
+)  # for display only; a program does not keep nodes in them
 
 NodeNames = Mapping[Node, str]
 _names: ContextVar[NodeNames] = ContextVar("autolm_names", default=MappingProxyType({}))
@@ -75,42 +79,42 @@ def names_of_nodes(nodes: dict[Node, Any], variables: Mapping[str, Any]) -> dict
 
 def _shortest_paths(variables: Mapping[str, Any], nodes: Collection[Node]) -> dict[Node, str]:
     """Find of some nodes the shortest way by which a program reaches them."""
-    found: dict[Node, str] = {}
-    seen: set[int] = set()  # containers and objects, which a program holds as long as this looks
+    paths: dict[Node, str] = {}
+    visited: set[int] = set()  # containers and objects, which a program holds as long as this looks
     waiting = deque((name, value) for name, value in variables.items() if name[:1] != "_")
-    looked = 0
-    while waiting and looked < MAX_OBJECTS and len(found) < len(nodes):
+    examined = 0
+    while waiting and examined < MAX_OBJECTS and len(paths) < len(nodes):
         path, value = waiting.popleft()
         # a stand-in of something else is not asked what it is
         node = value if issubclass(type(value), Node) else known_node(value)
         if node is not None:
             if node in nodes:
-                found.setdefault(node, path)
-        elif id(value) not in seen:
-            seen.add(id(value))
-            for form, key, inner in islice(_children(value), MAX_OBJECTS - looked):
-                looked += 1
+                paths.setdefault(node, path)
+        elif id(value) not in visited:
+            visited.add(id(value))
+            for form, key, inner in islice(_children(value), MAX_OBJECTS - examined):
+                examined += 1
                 if type(inner) not in _ATOMS:
-                    further = path + form.format(key)
-                    if len(further) <= MAX_SOURCE:
-                        waiting.append((further, inner))
-    return found
+                    inner_path = path + form.format(key)
+                    if len(inner_path) <= MAX_SOURCE:
+                        waiting.append((inner_path, inner))
+    return paths
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield what a container or an object holds, with the form and the key of the way to it."""
     if isinstance(value, dict):
-        yield from (("[{!r}]", key, each) for key, each in list(value.items()) if _is_plain(key))
+        yield from (("[{!r}]", key, item) for key, item in list(value.items()) if _is_plain(key))
     elif isinstance(value, _STEPS):
         return
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         yield from ((".{}", name, getattr(value, name)) for name in value._fields)
     elif isinstance(value, list | tuple | deque):
-        yield from (("[{}]", i, each) for i, each in enumerate(value))
+        yield from (("[{}]", i, item) for i, item in enumerate(value))
     elif isinstance(value, np.ndarray) and value.dtype == object:
-        yield from (("[{}]", ", ".join(map(str, i)), each) for i, each in np.ndenumerate(value))
+        yield from (("[{}]", ", ".join(map(str, i)), item) for i, item in np.ndenumerate(value))
     elif _is_of_a_program(value):
-        yield from ((".{}", name, each) for name, each in _attributes(value) if name[:1] != "_")
+        yield from ((".{}", name, item) for name, item in _attributes(value) if name[:1] != "_")
 
 
 def _is_plain(key: Any) -> bool:
@@ -134,12 +138,12 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield what an object holds itself; nothing is computed for it."""
     kind = type(value)
     try:
-        held = list(vars(value).items())
+        attributes = list(vars(value).items())
     except Exception:  # it has none, or does not tell
-        held = []
-    for name, each in held:
+        attributes = []
+    for name, value_of_name in attributes:
         if isinstance(name, str) and name.isidentifier() and not hasattr(kind, name):
-            yield name, each
+            yield name, value_of_name
     for name, descriptor in [item for base in kind.__mro__ for item in vars(base).items()]:
         if isinstance(descriptor, MemberDescriptorType):
             try:
@@ -150,7 +154,7 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 @contextmanager
 def use_variables(variables: Mapping[str, Any]) -> Iterator[None]:
-    """Let the program at hand have these variables, for a `with` block of a tool that ran it."""
+    """Use these as the variables of the program, for a `with` block of a tool that ran it."""
     token = _variables.set(variables)
     try:
         yield
@@ -160,7 +164,7 @@ def use_variables(variables: Mapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def use_names(names: NodeNames) -> Iterator[None]:
-    """Call nodes as a program does, for a `with` block."""
+    """Use these names for nodes, for a `with` block."""
     token = _names.set(names)
     try:
         yield
@@ -173,7 +177,7 @@ def name_of(node: Node, root: Node | None = None) -> str:
     variables = variables_of_caller()
     whole = _root_over(node, variables) if root is None else root  # a Tensor has no truth
     name = program_name(node) or names_of(whole, variables).get(node, "")
-    # Of a call, which may make several nodes, only the whole graph tells which is its result.
+    # A call may make several nodes; only the whole graph shows which of them is its result.
     is_part = root is None and whole is node
     return "" if is_part and isinstance(name, SourceText) and name.endswith(")") else name
 
@@ -202,17 +206,17 @@ def _root_over(node: Node, variables: Mapping[str, Any]) -> Node:
 
     It is what is stepped through, or the last made of those that the program has a variable for.
     """
-    held = [value for value in variables.values() if issubclass(type(value), Node)]
-    seen = set[Node]()
-    for root in [stepped_root.get()(), *sorted(held, key=_creation_order, reverse=True)]:
+    candidates = [value for value in variables.values() if issubclass(type(value), Node)]
+    visited = set[Node]()
+    for root in [stepped_root.get()(), *sorted(candidates, key=_creation_order, reverse=True)]:
         stack = [] if root is None else [root]
         while stack:
-            each = stack.pop()
-            if each is node:
+            current = stack.pop()
+            if current is node:
                 return root
-            if each not in seen:
-                seen.add(each)
-                stack += each.parents
+            if current not in visited:
+                visited.add(current)
+                stack += current.parents
     return node
 
 
@@ -227,9 +231,9 @@ def program_name(node: Node) -> str:
 
 def variables_of_caller() -> Mapping[str, Any]:
     """Return the names that the program has where it called autolm, the nearest first."""
-    given = _variables.get()
-    if given is not None:
-        return given
+    tool_variables = _variables.get()
+    if tool_variables is not None:
+        return tool_variables
     frame = _calling_frame()
     variables = local_variables(frame)
     while frame.f_code.co_name in _COMPREHENSIONS and frame.f_back:

@@ -30,15 +30,15 @@ A_BREAKPOINT = "a Breakpoint, as break_at makes it"
 
 
 class RunResult(NamedTuple):
-    """Why a walk has come to rest, before the step that is next.
+    """Why a run stopped, before the next step.
 
     Attributes
     ----------
     reason
-        "breakpoint"; "until", where that was true or the scope was left; "interrupted"; "end" or
+        "breakpoint"; "until" (the condition is true or the scope was left); "interrupted"; "end" or
         "start" of the pass.
     breakpoints
-        Those that stopped it. One whose condition could not be asked has its `error`.
+        Those that stopped it. If evaluating a condition failed, the breakpoint has the `error`.
     """
 
     reason: str
@@ -54,16 +54,16 @@ class Runner(Stepper):
         until: Condition | None = None,
         interrupted: InterruptCheck | None = None,
     ) -> RunResult:
-        """Go on until something stops it before a step, or to the end of the pass.
+        """Run to a breakpoint, a condition or the end of the pass.
 
         Parameters
         ----------
         stops
             The breakpoints; the walk's own if left out.
         until
-            A question about the step that is next; where the answer is true, it stops.
+            A function of the next step; the run stops where it returns true.
         interrupted
-            Asked after each step whether to stop there.
+            Called after each step; the run stops if it returns true.
         """
         return self._run("run", stops, until, interrupted)
 
@@ -73,7 +73,7 @@ class Runner(Stepper):
         until: Condition | None = None,
         interrupted: InterruptCheck | None = None,
     ) -> RunResult:
-        """Go back in the same way, to the start of the pass at the furthest."""
+        """Run back to a breakpoint, a condition or the start of the pass."""
         return self._run("run_back", stops, until, interrupted)
 
     def out(
@@ -82,7 +82,7 @@ class Runner(Stepper):
         stops: Iterable[Breakpoint] | None = None,
         interrupted: InterruptCheck | None = None,
     ) -> RunResult:
-        """Go on to the end of a scope, whose next step is outside; of "" to the end of the pass."""
+        """Run until the next step is outside a scope; for "", to the end of the pass."""
         scope = read_text("out", "scope", scope)
         return self._run(
             "out", stops, lambda step: not is_within(step.node.scope, scope), interrupted
@@ -94,7 +94,7 @@ class Runner(Stepper):
         stops: Iterable[Breakpoint] | None = None,
         interrupted: InterruptCheck | None = None,
     ) -> RunResult:
-        """Go back to the start of a scope, whose step before is outside."""
+        """Run back until the previous step is outside a scope."""
         scope = read_text("back_out", "scope", scope)
 
         def is_before(step: Step) -> bool:
@@ -115,9 +115,9 @@ class Runner(Stepper):
         stops = self._read_stops(name, stops)
         is_forwards = name in ("run", "out")
         while self.step() if is_forwards else self.back():
-            found = self._arrived(stops)
-            if found:
-                return RunResult("breakpoint", found)
+            hits = self._hits_here(stops)
+            if hits:
+                return RunResult("breakpoint", hits)
             step = None if until is None else self.preview()
             if step is not None and until is not None and until(step):
                 return RunResult("until")
@@ -126,27 +126,31 @@ class Runner(Stepper):
         return RunResult("end" if is_forwards else "start")
 
     def breakpoints_here(self, stops: Iterable[Breakpoint] | None = None) -> tuple[Breakpoint, ...]:
-        """Return the breakpoints that stop before the step that is next: where one begins."""
-        self._require_open("arrive")
-        return self._arrived(self._read_stops("arrive", stops))
+        """Return the breakpoints that stop before the next step, without moving."""
+        self._require_open("breakpoints_here")
+        return self._hits_here(self._read_stops("breakpoints_here", stops))
 
-    def _arrived(self, stops: Iterable[Breakpoint]) -> tuple[Breakpoint, ...]:
-        here = [each for each in stops if each.is_enabled and self.position in each.selection.steps]
+    def _hits_here(self, stops: Iterable[Breakpoint]) -> tuple[Breakpoint, ...]:
+        here = [
+            breakpoint
+            for breakpoint in stops
+            if breakpoint.is_enabled and self.position in breakpoint.selection.steps
+        ]
         step = self.preview() if here else None
         if step is None:
             return ()
-        found = tuple([each for each in here if each.stops(step)])  # each is asked
-        for each in found:
-            if each.is_temporary:
-                each.is_enabled = False
-                self.breakpoints.pop(each.id, None)
-        return found
+        hits = tuple([breakpoint for breakpoint in here if breakpoint.stops(step)])  # each is asked
+        for breakpoint in hits:
+            if breakpoint.is_temporary:
+                breakpoint.is_enabled = False
+                self.breakpoints.pop(breakpoint.id, None)
+        return hits
 
     def _read_stops(self, name: str, stops: Iterable[Breakpoint] | None) -> list[Breakpoint]:
         if stops is None:
             return list(self.breakpoints.values())
-        found = read_items(name, "stops", stops, "a list of breakpoints")
-        return [read_kind(name, "stops", each, Breakpoint, A_BREAKPOINT) for each in found]
+        items = read_items(name, "stops", stops, "a list of breakpoints")
+        return [read_kind(name, "stops", item, Breakpoint, A_BREAKPOINT) for item in items]
 
     def break_at(
         self,
@@ -159,7 +163,7 @@ class Runner(Stepper):
         nonfinite: bool = False,
         watch: Node | None = None,
     ) -> Breakpoint:
-        """Let `run` and `run_back` stop before the steps of which all of these hold.
+        """Make `run` and `run_back` stop before the steps that match all of these arguments.
 
         Parameters
         ----------
@@ -168,45 +172,46 @@ class Runner(Stepper):
         op
             The operation, by name or symbol: "mul" or "×".
         name, scope
-            The node's name and scope; * and ? stand for anything, as in names of files.
+            Patterns for the node's name and scope, with * and ? as in file names.
         when
-            A question about the step: ``lambda step: abs(step.upstream) > 10``.
+            A function of the step: ``lambda step: abs(step.upstream) > 10``.
         nonfinite
-            Something that it sends is inf or nan.
+            One of its contributions is inf or nan.
         watch
             It changes the gradient of this node.
         """
-        given = (("line", line), ("op", op), ("name", name), ("scope", scope))
+        patterns = (("line", line), ("op", op), ("name", name), ("scope", scope))
         texts = {
-            key: None if text is None else read_text("break_at", key, text) for key, text in given
+            key: None if text is None else read_text("break_at", key, text)
+            for key, text in patterns
         }
         read_optional_function("break_at", "when", when, A_CONDITION)
         read_bool("break_at", "nonfinite", nonfinite)
-        operations, asked = self.operations, list[StepSelection]()
+        operations, selections = self.operations, list[StepSelection]()
         if texts["line"]:
             path, _, number = texts["line"].rpartition(":")
             if not path or not number.isdigit():
                 raise ValueError(
                     message("break_at: line must be FILE:LINE, got {line!r}", line=line)
                 )
-            asked.append(at_line(operations, path, int(number)))
-        for key, place in (("op", at_operation), ("name", at_name), ("scope", at_scope)):
+            selections.append(at_line(operations, path, int(number)))
+        for key, select in (("op", at_operation), ("name", at_name), ("scope", at_scope)):
             text = texts[key]
             if text:
-                asked.append(place(operations, text))
+                selections.append(select(operations, text))
         if nonfinite:
-            asked.append(at_nonfinite(operations))
+            selections.append(at_nonfinite(operations))
         if watch is not None:
-            asked.append(at_change_of(operations, read_node("break_at", "watch", watch)))
-        if not asked and when is None:
+            selections.append(at_change_of(operations, read_node("break_at", "watch", watch)))
+        if not selections and when is None:
             raise ValueError(
                 message(
                     "break_at: a location is required: line=, op=, name=, scope=, when=, "
                     "nonfinite= or watch="
                 )
             )
-        places = intersection(asked) if asked else every_step(operations)
-        return self.add(Breakpoint(places, when))
+        selection = intersection(selections) if selections else every_step(operations)
+        return self.add(Breakpoint(selection, when))
 
     def add(self, breakpoint: Breakpoint) -> Breakpoint:
         """Add a breakpoint under the next id."""

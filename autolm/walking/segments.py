@@ -46,7 +46,7 @@ class Segments:
 
     Attributes
     ----------
-    first_kept
+    first_available
         The first step whose gradient and partial sums the walk still holds.
     """
 
@@ -58,7 +58,7 @@ class Segments:
         step_of: Callable[[int, Mapping[Node, Any]], Step],
     ) -> None:
         self.root, self.operations, self.size, self.step_of = root, operations, size, step_of
-        self.first_kept = 0
+        self.first_available = 0
         self._starts: dict[int, SegmentStart] = {}
 
     def begin(
@@ -72,32 +72,33 @@ class Segments:
             return []
         first = max(0, position - self.size)
         around = self.operations[first : position + self.size]
-        concerned = {each for node in around for each in (node, *node.parents)}
-        concerned.difference_update(self.operations[first:position])
-        sums = {each: gradients[each] for each in concerned if each in gradients}
+        affected = {node_read for node in around for node_read in (node, *node.parents)}
+        affected.difference_update(self.operations[first:position])
+        sums = {node_read: gradients[node_read] for node_read in affected if node_read in gradients}
         self._starts[position] = SegmentStart(noted, sums)
-        dropped, self.first_kept = self.first_kept, max(first, self.first_kept)
-        start, end = (self._starts[each].noted for each in (dropped, self.first_kept))
+        dropped, self.first_available = self.first_available, max(first, self.first_available)
+        start, end = (self._starts[step].noted for step in (dropped, self.first_available))
         notes[start:end] = [None] * (end - start)
-        return [n for n in self.operations[dropped : self.first_kept] if n is not self.root]
+        return [n for n in self.operations[dropped : self.first_available] if n is not self.root]
 
-    def recall(self, notes: list[Any]) -> tuple[int, dict[Node, Any]]:
-        """Run the segment before the first kept one again, and restore its notes.
+    def recompute_previous(self, notes: list[Any]) -> tuple[int, dict[Node, Any]]:
+        """Recompute the segment before the first available one, and restore its previous sums.
 
-        Returns its first step and its gradients; the walk restores them, then moves `first_kept`.
+        Returns its first step and its gradients. The walk restores them, then moves
+        `first_available`.
         """
         assert self.size is not None
-        start = self.first_kept - self.size
-        gradients, restored = self._run_again(start)
+        start = self.first_available - self.size
+        gradients, restored = self._recompute(start)
         noted = self._starts[start].noted
         notes[noted : noted + len(restored)] = restored
         return start, gradients
 
     def gradients_around(self, index: int) -> dict[Node, Any]:
         """Return the gradients in the segment of a step, which runs again."""
-        return self._run_again(index - index % (self.size or 1))[0]
+        return self._recompute(index - index % (self.size or 1))[0]
 
-    def _run_again(self, start: int) -> tuple[dict[Node, Any], list[Any]]:
+    def _recompute(self, start: int) -> tuple[dict[Node, Any], list[Any]]:
         """Return the gradient of each step of a segment, and the sum before each contribution.
 
         Raises
@@ -110,20 +111,20 @@ class Segments:
         for index in range(start, end):
             step = self.step_of(index, sums)
             gradients[step.node] = step.upstream
-            notes += [sent.before for sent in step.contributions]
-            sums |= {sent.parent: sent.after for sent in step.contributions}
+            notes += [contribution.before for contribution in step.contributions]
+            sums |= {contribution.parent: contribution.after for contribution in step.contributions}
         then = self._starts[end].sums
         if not all(adapter_of(then[node]).equals(sums[node]) for node in then.keys() & sums.keys()):
             raise RuntimeError(
                 message(
                     "{rules} differently when called again, so a walk with segment= cannot "
                     "go back; leave segment= out",
-                    rules=self._unsteady_rule(start, end, gradients),
+                    rules=self._nondeterministic_rule(start, end, gradients),
                 )
             )
         return gradients, notes
 
-    def _unsteady_rule(self, start: int, end: int, gradients: Mapping[Node, Any]) -> str:
+    def _nondeterministic_rule(self, start: int, end: int, gradients: Mapping[Node, Any]) -> str:
         """Name the rule that gives two results for one upstream gradient."""
         for node, upstream in gradients.items():
             with quiet():

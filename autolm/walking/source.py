@@ -34,7 +34,7 @@ def source_texts(nodes: Collection[Node], variables: Mapping[str, Any]) -> dict[
     for node, place in places.items():
         text = expression_at(place) if runs[place[:5]] == 1 else ""
         if text and len(text) <= MAX_SOURCE:
-            names = [each.id for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Name)]
+            names = [part.id for part in ast.walk(ast.parse(text)) if isinstance(part, ast.Name)]
             if all(later.get(name, 0) <= abs(node.order) for name in names):
                 texts[node] = text
     return texts

@@ -65,7 +65,8 @@ def _scopes(node: Node) -> list[StackFrame]:
     """Return the scopes around a node, innermost first, each where it was entered."""
     if node.entered:
         return [
-            StackFrame(each.scope, each.location.user, each.scope) for each in node.entered[::-1]
+            StackFrame(entry.scope, entry.location.user, entry.scope)
+            for entry in node.entered[::-1]
         ]
     return [StackFrame(scope, None, scope) for scope in scopes_around(node.scope)[:0:-1]]
 

@@ -48,41 +48,44 @@ class Stepper:
         self.breakpoints: dict[int, Breakpoint] = {}
         self.edits: list[Edit] = []
         self.overridden: set[Node] = set()
-        begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
-        self.root, self.operations, self.gradients = root, begun.operations, begun.gradients
-        self.leaves = begun.leaves
+        # Going back needs every gradient.
+        backprop = engine.Backprop(root, grad, retain_grads=True)
+        self.root, self.operations, self.gradients = root, backprop.operations, backprop.gradients
+        self.leaves = backprop.leaves
         self.seed = self.gradients[root]
         self._retains = root.retains_grads if retain_grads is None else retain_grads
-        # How many steps are done, and with how many operands of the next; and how many of the notes
-        # are of these: for each operand, its sum before. One assignment moves the whole place.
-        self._place, self._notes = (0, 0, 0), list[Any]()
+        # The cursor: steps done, operands of the next step done, previous sums recorded. One
+        # assignment changes all three. `_previous_sums` has each operand's sum before its
+        # contribution.
+        self._cursor, self._previous_sums = (0, 0, 0), list[Any]()
         self._segments = Segments(root, self.operations, self.segment, self._step_of)
         self._computed: Step | None = None  # the step that is next, or was when it was computed
-        self._users: dict[Node, list[tuple[int, int]]] | None = None
-        self._earlier = {node: node.gradient for node in self._nodes() if node.has_grad}
+        self._consumers: dict[Node, list[tuple[int, int]]] | None = None
+        self._grads_before = {node: node.gradient for node in self._nodes() if node.has_grad}
         self._is_open = True
         root.begin_walk()
         for node in self.operations:
             node.gradient = None
-        self._show(root)
+        self._update_grad(root)
 
     def __repr__(self) -> str:
-        done = f"{self.position} of {len(self.operations)} steps done"
-        sent = f" and {self.edge} of the next's contributions sent" if self.edge else ""
-        left = "" if self._is_open or self.finished else ", and left"
-        return f"<backward of {label(self.root)} = {show(self.root.data)}: {done}{sent}{left}>"
+        done_text = f"{self.position} of {len(self.operations)} steps done"
+        sent_text = f" and {self.edge} of the next's contributions sent" if self.edge else ""
+        state = "" if self._is_open or self.finished else ", and left"
+        root = f"{label(self.root)} = {show(self.root.data)}"
+        return f"<backward of {root}: {done_text}{sent_text}{state}>"
 
     # Where it is
 
     @property
     def position(self) -> int:
         """How many steps are done."""
-        return self._place[0]
+        return self._cursor[0]
 
     @property
     def edge(self) -> int:
         """How many contributions of the next step are sent already."""
-        position, operands, _ = self._place
+        position, operands, _ = self._cursor
         if not operands:
             return 0
         return sum(parent.requires_grad for parent in self.operations[position].parents[:operands])
@@ -100,7 +103,7 @@ class Stepper:
     def preview(self) -> Step | None:
         """Return the step that is next, its arithmetic computed and nothing done; None at the end.
 
-        What of it is sent already is in it, as it was.
+        It includes the contributions that have been sent already.
         """
         node = self.next_node
         if node is None:
@@ -133,46 +136,46 @@ class Stepper:
 
     def grad_before_pass(self, leaf: Node) -> Any:
         """Return the gradient that a leaf had before this pass, to which the pass adds."""
-        leaf = read_node("earlier", "leaf", leaf)
-        return None if leaf.parents else self._earlier.get(leaf)
+        leaf = read_node("grad_before_pass", "leaf", leaf)
+        return None if leaf.parents else self._grads_before.get(leaf)
 
     def consumers(self, node: Node) -> list[tuple[int, int]]:
-        """List the steps that send to a node, done or not: each index, and as which operand."""
+        """List the steps that contribute to a node, done or not, as pairs (index, operand)."""
         node = read_node("consumers", "node", node)
-        if self._users is None:
-            self._users = {}
-            for index, each in enumerate(self.operations):
-                for operand, parent in enumerate(each.parents):
-                    self._users.setdefault(parent, []).append((index, operand))
-        return self._users.get(node, []) if node.requires_grad else []
+        if self._consumers is None:
+            self._consumers = {}
+            for index, consumer in enumerate(self.operations):
+                for operand, parent in enumerate(consumer.parents):
+                    self._consumers.setdefault(parent, []).append((index, operand))
+        return self._consumers.get(node, []) if node.requires_grad else []
 
     def uses(self, node: Node) -> tuple[Use, ...]:
-        """List who has sent what to a node so far; in this order it adds up exactly."""
-        sent = [each for each in self.consumers(node) if each < self._place[:2]]
+        """List the contributions to a node so far; added in this order, they give its gradient."""
+        consumers = [consumer for consumer in self.consumers(node) if consumer < self._cursor[:2]]
         uses, arrived = list[Use](), self.gradients
-        for index, operand in sent:
-            each = self.operations[index]
-            if each not in arrived:
+        for index, operand in consumers:
+            consumer = self.operations[index]
+            if consumer not in arrived:
                 arrived = (
                     self.gradients
-                    if index >= self._segments.first_kept
+                    if index >= self._segments.first_available
                     else self._segments.gradients_around(index)
                 )
-            uses.append(compute_use(each, operand, arrived[each]))
+            uses.append(compute_use(consumer, operand, arrived[consumer]))
         return tuple(uses)
 
     def gradient_so_far(self, node: Node) -> Any:
-        """Return what has arrived at a node so far, also where that was let go; None before."""
-        node = read_node("arrived", "node", node)
-        first = self.consumers(node)[:1] if self._segments.first_kept else []
-        if node in self.gradients or not any(each < self._place[:2] for each in first):
+        """Return the sum of the contributions to a node so far; None before the first."""
+        node = read_node("gradient_so_far", "node", node)
+        first = self.consumers(node)[:1] if self._segments.first_available else []
+        if node in self.gradients or not any(consumer < self._cursor[:2] for consumer in first):
             return self.gradients.get(node)
-        index = next(i for i in range(self._segments.first_kept) if self.operations[i] is node)
+        index = next(i for i in range(self._segments.first_available) if self.operations[i] is node)
         return self._segments.gradients_around(index)[node]
 
     def restore_grad(self, node: Node) -> None:
-        """Let the `.grad` of a node show what has arrived, also where a segment let that go."""
-        node = read_node("show_again", "node", node)
+        """Set the `.grad` of a node to its sum so far, also if its segment was dropped."""
+        node = read_node("restore_grad", "node", node)
         if self._is_open and node.parents and not node.has_grad:
             arrived = self.gradient_so_far(node)
             node.gradient = None if arrived is None else node.as_gradient(arrived)
@@ -180,8 +183,8 @@ class Stepper:
     def explain(self, node: Node, paths: int = 0) -> Explanation:
         """Explain the gradient that has arrived so far, with its heaviest `paths`."""
         paths = read_int("explain", "paths", paths, low=0)
-        told = explain_pass(self, node, self.uses(node), paths=paths)
-        return replace(told, gradient=self.gradient_so_far(node))
+        result = explain_pass(self, node, self.uses(node), paths=paths)
+        return replace(result, gradient=self.gradient_so_far(node))
 
     # One step, either way
 
@@ -200,29 +203,31 @@ class Stepper:
         if step is None:
             return None
         self._send(step, self._operands(step.node, edge + 1))
-        takes = [each for each in step.contributions if each.after is not None]
-        return takes[edge] if takes else None
+        contributions = [
+            contribution for contribution in step.contributions if contribution.after is not None
+        ]
+        return contributions[edge] if contributions else None
 
     def back(self) -> bool:
-        """Undo what was sent of the step that is next, or else the step before.
+        """Undo the contributions of the next step that were sent, or else the step before.
 
         Returns whether there was anything to undo.
         """
         self._require_open("back")
-        position, operands, noted = self._place
+        position, operands, noted = self._cursor
         if not operands:
             if not position:
                 return False
-            if position == self._segments.first_kept:
-                self._recall()
+            if position == self._segments.first_available:
+                self._restore_segment()
             position -= 1
             operands = len(self.operations[position].parents)
         parents = self.operations[position].parents[:operands]
-        sums = self._notes[noted - operands : noted]
-        # Of a parent with several uses, the sum before the first counts.
+        sums = self._previous_sums[noted - operands : noted]
+        # For a parent that is used several times, restore the sum before its first use.
         before = dict(zip(parents[::-1], sums[::-1], strict=True))
         self._move((position, 0, noted - operands), before)
-        del self._notes[noted - operands :]
+        del self._previous_sums[noted - operands :]
         return True
 
     def unsend(self) -> bool:
@@ -236,11 +241,11 @@ class Stepper:
             self._send_first(edge)
         return True
 
-    def _recall(self) -> None:
-        """Restore the gradients and the notes of the segment before those that are kept."""
-        start, gradients = self._segments.recall(self._notes)
-        self._put(gradients)
-        self._segments.first_kept = start
+    def _restore_segment(self) -> None:
+        """Restore the gradients and previous sums of the segment before the first available one."""
+        start, gradients = self._segments.recompute_previous(self._previous_sums)
+        self._set_sums(gradients)
+        self._segments.first_available = start
 
     def _send_first(self, edge: int) -> None:
         step = self.preview()
@@ -254,39 +259,43 @@ class Stepper:
 
     def _send(self, step: Step, end: int) -> None:
         """Send what comes before operand `end`."""
-        position, operands, noted = self._place
+        position, operands, noted = self._cursor
         if not operands:
-            dropped = self._segments.begin(position, self.gradients, self._notes, noted)
-            self._put(dict.fromkeys(dropped))
-        sent = step.contributions[operands:end]
-        self._notes[noted:] = [each.before for each in sent]
+            dropped = self._segments.begin(position, self.gradients, self._previous_sums, noted)
+            self._set_sums(dict.fromkeys(dropped))
+        contributions = step.contributions[operands:end]
+        self._previous_sums[noted:] = [contribution.before for contribution in contributions]
         is_whole = end == len(step.contributions)
         place = (position + 1, 0) if is_whole else (position, end)
-        after = {each.parent: each.after for each in sent if each.after is not None}
-        self._move((*place, noted + len(sent)), after)
+        after = {
+            contribution.parent: contribution.after
+            for contribution in contributions
+            if contribution.after is not None
+        }
+        self._move((*place, noted + len(contributions)), after)
 
     def _move(self, place: tuple[int, int, int], sums: Mapping[Node, Any]) -> None:
         """Set some sums and the place, or, if Ctrl-C comes in between, neither."""
         before = {node: self.gradients.get(node) for node in sums}
         try:
-            self._put(sums)
-            self._place = place
+            self._set_sums(sums)
+            self._cursor = place
         except BaseException:
-            self._put(before)
+            self._set_sums(before)
             raise
 
-    def _put(self, sums: Mapping[Node, Any]) -> None:
+    def _set_sums(self, sums: Mapping[Node, Any]) -> None:
         for node, sum in sums.items():
             if sum is None:
                 self.gradients.pop(node, None)
             else:
                 self.gradients[node] = sum
-            self._show(node)
+            self._update_grad(node)
 
-    def _show(self, node: Node) -> None:
-        """Let a node's `.grad` be what `backward()` would make of the sum so far."""
+    def _update_grad(self, node: Node) -> None:
+        """Set a node's `.grad` to what `backward()` would make of the sum so far."""
         total = self.gradients.get(node)
-        earlier = None if node.parents else self._earlier.get(node)
+        earlier = None if node.parents else self._grads_before.get(node)
         if total is None:
             node.gradient = earlier
         elif earlier is None:
@@ -296,12 +305,12 @@ class Stepper:
                 node.gradient = node.as_gradient(earlier + total)
 
     def goto(self, k: int, edge: int = 0, interrupted: InterruptCheck | None = None) -> None:
-        """Go to where k steps are done, and `edge` contributions of the next, whichever way it is.
+        """Go forwards or back to where k steps and `edge` contributions of the next one are done.
 
         Raises
         ------
         ValueError
-            When there is no such place.
+            When `k` or `edge` is out of range.
         """
         self._require_open("goto")
         k, edge = read_int("goto", "k", k), read_int("goto", "edge", edge)

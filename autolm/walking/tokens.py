@@ -1,7 +1,7 @@
-"""What a model read, token by token, so that a row of an array goes by its letter: ‘c’ at 3.
+"""The tokens that a model read, so that a row of an array can be labelled by its token: ‘c’ at 3.
 
-Which arrays have a row for each token is known to who made the graph, and is told here; it is never
-guessed from a length, which a width may happen to have as well.
+The code that builds the graph says which axis of which array runs along the tokens. It is never
+guessed from a length, because a width may have the same length.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Tokens:
     axes
         The axis, from 0 up, of every node that has one; the others are not here.
     vocabulary
-        Every token that there is, by its id, as it is shown; empty where that is not known.
+        The text of every token by its id; empty if it is unknown.
 
     Examples
     --------
@@ -42,7 +42,7 @@ class Tokens:
     vocabulary: tuple[str, ...] = ()
 
     def at(self, node: Node, index: Sequence[int]) -> str:
-        """Say to which token a place in a node's array belongs; empty where that is not known."""
+        """Return the label of the token at an index of a node's array; empty if it is unknown."""
         axis = self.axes.get(node)
         if axis is None or axis >= len(index):
             return ""
@@ -50,7 +50,7 @@ class Tokens:
         return f"‘{self.texts[position]}’ at {position}"
 
     def for_nodes(self, nodes: Mapping[Any, Node]) -> Tokens:
-        """Return the same for the nodes that stand for those that are known here."""
+        """Return the tokens for other nodes, given as a map from the known nodes to these."""
         return Tokens(
             self.texts,
             {new: self.axes[old] for old, new in nodes.items() if old in self.axes},
@@ -58,6 +58,6 @@ class Tokens:
         )
 
     def __repr__(self) -> str:
-        shown = " ".join(f"‘{text}’" for text in self.texts[:SHOWN])
+        preview = " ".join(f"‘{text}’" for text in self.texts[:SHOWN])
         more = len(self.texts) - SHOWN
-        return f"{shown} … {more} more" if more > 0 else shown
+        return f"{preview} … {more} more" if more > 0 else preview

@@ -95,12 +95,12 @@ class VariableTree:
     def program(self, variables: Mapping[str, Any]) -> VariableItem:
         """Describe the variables of the program, without what it imported and defined."""
         hidden = ModuleType | type | FunctionType
-        shown = {
+        variables_shown = {
             name: value
             for name, value in variables.items()
             if not name.startswith("__") and not isinstance(value, hidden)
         }
-        return _branch("Program", lambda: [self.value(n, v, n) for n, v in shown.items()])
+        return _branch("Program", lambda: [self.value(n, v, n) for n, v in variables_shown.items()])
 
     def nodes(self, nodes: Iterable[Node]) -> list[VariableItem]:
         """Describe several nodes, each once."""
@@ -109,8 +109,8 @@ class VariableTree:
     def node(self, node: Node, name: str = "", expression: str = "") -> VariableItem:
         """Describe a node: what it holds, what has arrived and from whom, how it was made."""
         name = name or self.names(node)
-        known = self.names.nodes_named(name)
-        expression = expression or (name if len(known) == 1 and known[0] is node else "")
+        nodes = self.names.nodes_named(name)
+        expression = expression or (name if len(nodes) == 1 and nodes[0] is node else "")
         text = f"{show(node.data)}   grad {self._gradient(node)}"
         return VariableItem(
             name,
@@ -137,7 +137,7 @@ class VariableTree:
             return self._array(name, value, expression)
         kind, text = type(value).__name__, _repr_of(value)
         if isinstance(value, dict):
-            pairs = [(f"[{key!r}]", each) for key, each in value.items()]
+            pairs = [(f"[{key!r}]", item) for key, item in value.items()]
         elif isinstance(value, list | tuple):
             return VariableItem(
                 name,
@@ -146,20 +146,20 @@ class VariableTree:
                 expression,
                 size=len(value),
                 inside=lambda start, end: [
-                    self.value(f"[{i}]", each, expression and f"{expression}[{i}]")
-                    for i, each in enumerate(value[start:end], start)
+                    self.value(f"[{i}]", item, expression and f"{expression}[{i}]")
+                    for i, item in enumerate(value[start:end], start)
                 ],
             )
         else:
             plain = type(value).__module__ in ("builtins", "numpy") or callable(value)
-            held = {} if plain else getattr(value, "__dict__", {})
-            pairs = [(f".{key}", each) for key, each in held.items()]
+            attributes = {} if plain else getattr(value, "__dict__", {})
+            pairs = [(f".{key}", item) for key, item in attributes.items()]
         if not pairs:
             return VariableItem(name, text, kind, expression)
         inside = _lines(
             lambda: [
-                self.value(key.lstrip("."), each, expression and f"{expression}{key}")
-                for key, each in pairs
+                self.value(key.lstrip("."), item, expression and f"{expression}{key}")
+                for key, item in pairs
             ]
         )
         return VariableItem(name, text, kind, expression, inside=inside)
@@ -175,17 +175,17 @@ class VariableTree:
         """Describe an array as its rows, and a row as its numbers; a row goes by its token."""
 
         def rows(start: int, end: int | None) -> Iterable[VariableItem]:
-            held = array if node is None else node.data[index]  # which may have been set since
-            for i in range(len(held))[start:end]:
+            data = array if node is None else node.data[index]  # which may have been set since
+            for i in range(len(data))[start:end]:
                 place = (*index, i)
                 part = f"{expression}[{', '.join(map(str, place))}]" if expression else ""
-                called = f"[{i}]"
+                title = f"[{i}]"
                 if node is not None and self.tokens.axes.get(node) == len(index):
-                    called = f"[{i}] ‘{self.tokens.texts[i]}’"
+                    title = f"[{i}] ‘{self.tokens.texts[i]}’"
                 if array.ndim > 1:
-                    yield self._array(called, held[i], expression, node, place)
+                    yield self._array(title, data[i], expression, node, place)
                 else:
-                    yield VariableItem(called, peek(held[i]), str(held.dtype), part, node, place)
+                    yield VariableItem(title, peek(data[i]), str(data.dtype), part, node, place)
 
         part = f"{expression}[{', '.join(map(str, index))}]" if expression and index else expression
         return VariableItem(
@@ -226,18 +226,26 @@ class VariableTree:
             VariableItem("operation", f"{op.name}{formula}"),
             self.value("ḡ", step.upstream, "up"),
         ]
-        sent = 0
-        for operand, each in enumerate(step.contributions):
-            name = f"→ {self.names(each.parent)}"
-            if not each.parent.requires_grad:
+        sent_count = 0
+        for operand, contribution in enumerate(step.contributions):
+            name = f"→ {self.names(contribution.parent)}"
+            if not contribution.parent.requires_grad:
                 rows.append(VariableItem(name, "a constant"))
                 continue
-            product = "" if each.local is None else f"{show(step.upstream)} × {show(each.local)} = "
+            product = (
+                ""
+                if contribution.local is None
+                else f"{show(step.upstream)} × {show(contribution.local)} = "
+            )
             words = f"{rule(node, operand)}: " if rule(node, operand) else ""
-            moved = f"grad {total(each.before)} → {total(each.after)}"
-            done = "   (sent)" if sent < self.walk.edge else ""
-            sent += 1
-            rows.append(VariableItem(name, f"{words}{product}{show(each.value)}   {moved}{done}"))
+            change = f"grad {total(contribution.before)} → {total(contribution.after)}"
+            sent_note = "   (sent)" if sent_count < self.walk.edge else ""
+            sent_count += 1
+            rows.append(
+                VariableItem(
+                    name, f"{words}{product}{show(contribution.value)}   {change}{sent_note}"
+                )
+            )
         return rows
 
 

@@ -112,7 +112,7 @@ class Walk(Runner):
             self.edits.pop().undo()
         self.overridden.clear()
         for node in self._nodes():
-            node.gradient = self._earlier.get(node)
+            node.gradient = self._grads_before.get(node)
         self.root.end_walk(self.seed, finished=False)
 
     def close(self) -> None:
@@ -122,8 +122,8 @@ class Walk(Runner):
         if not self.finished:
             self.abandon()
             return
-        while self._retains and self._segments.first_kept:
-            self._recall()
+        while self._retains and self._segments.first_available:
+            self._restore_segment()
         self._is_open = False
         for node in () if self._retains else self.operations:
             node.gradient = None

@@ -142,10 +142,10 @@ def edit(
     root = read_node("edit", "root", root)
     grad = read_seed("edit", root, grad)
     before = read_items("edit", "set_before", set_before, "a list of nodes")
-    set_before = {read_node("edit", "set_before", each) for each in before}
+    set_before = {read_node("edit", "set_before", item) for item in before}
     order = topological_order(root)
     node = read_node("edit", "node", node)
-    if all(node is not each for each in order):
+    if all(node is not item for item in order):
         with use_names(names_of(node, variables_of_caller())):
             raise ValueError(
                 message("edit: {node} is not part of the graph of this root", node=label(node))
@@ -154,35 +154,35 @@ def edit(
         data = adapter_of(node.data).read_replacement(data)
     except ValueError as error:
         raise ValueError(message("edit: data: {error}", error=error)) from None
-    moving = {node}
-    for each in order:
-        if not moving.isdisjoint(each.parents):
-            moving.add(each)
-    dependents = [each for each in order if each in moving]
-    states = {each: _state(each) for each in dependents}
-    befores = {each: each.data for each in dependents}
-    for each in dependents[1:]:
-        if each not in set_before:
-            each.require_repeatable()
+    affected = {node}
+    for item in order:
+        if not affected.isdisjoint(item.parents):
+            affected.add(item)
+    dependents = [item for item in order if item in affected]
+    states = {item: _state(item) for item in dependents}
+    data_before = {item: item.data for item in dependents}
+    for item in dependents[1:]:
+        if item not in set_before:
+            item.require_repeatable()
     gradients_before = _gradients(root, grad)
     try:
         node.data = data
-        for each in dependents[1:]:
-            each.recompute()
+        for item in dependents[1:]:
+            item.recompute()
         gradients_after = _gradients(root, grad)
     except BaseException:
-        for each, state in states.items():
-            _restore(each, state)
+        for item, state in states.items():
+            _restore(item, state)
         raise
     return Edit(
         node,
-        {each: Change(before, each.data) for each, before in befores.items()},
+        {item: Change(before, item.data) for item, before in data_before.items()},
         {
-            each: Change(gradients_before[each], after)
-            for each, after in gradients_after.items()
-            if not adapter_of(gradients_before[each]).equals(after)
+            item: Change(gradients_before[item], after)
+            for item, after in gradients_after.items()
+            if not adapter_of(gradients_before[item]).equals(after)
         },
-        [each for each in dependents[1:] if each in set_before],
+        [item for item in dependents[1:] if item in set_before],
         states,
     )
 
@@ -204,9 +204,9 @@ def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
     return rehearsal.gradients
 
 
-def _distance(moved: Change) -> float:
+def _distance(change: Change) -> float:
     with quiet():
-        return float(adapter_of(moved.before).distance(moved.after))
+        return float(adapter_of(change.before).distance(change.after))
 
 
 def _state(node: Node) -> tuple[Any, ...]:

@@ -117,11 +117,11 @@ def extent(arrays: Iterable[Any]) -> str:
     arrays = list(arrays)
     if len(arrays) == 1:
         return peek(arrays[0])
-    if all(isinstance(each, float) for each in arrays):
+    if all(isinstance(item, float) for item in arrays):
         ends = arrays
     else:
-        known = (each for each in map(adapter_of, arrays) if each.has_numbers and each.size)
-        ends = [end for each in known for end in each.extent()]
+        adapters = (item for item in map(adapter_of, arrays) if item.has_numbers and item.size)
+        ends = [end for item in adapters for end in item.extent()]
     if not ends:
         return NOT_COMPUTED
     low, high = min(ends), max(ends)
@@ -189,8 +189,8 @@ def base_name(node: Node) -> str:
 
 def short(text: str, longest: int = LONGEST_NAME) -> str:
     """Cut a long text, and keep it in its line; a source stays one."""
-    kept = visible(text[:longest]) + text[longest:]
-    return type(text)(kept if len(kept) <= longest else kept[: longest - 1] + "…")
+    text_shown = visible(text[:longest]) + text[longest:]
+    return type(text)(text_shown if len(text_shown) <= longest else text_shown[: longest - 1] + "…")
 
 
 def visible(text: str) -> str:
@@ -278,11 +278,11 @@ def expression(node: Any, label: Callable[[Any], str] = label) -> str:
         return f"−{operand_text(operands[0], '·')}"
     infix = re.fullmatch(r"a (\S) b", op.formula) or re.fullmatch(r"([^\w\s])", op.symbol)
     if len(operands) == 2 and infix:
-        left, right = (
+        first, second = (
             operand_text(operands[0], infix[1]),
             operand_text(operands[1], infix[1], right=True),
         )
-        return f"{left} {infix[1]} {right}"
+        return f"{first} {infix[1]} {second}"
     if len(operands) > 4:
         operands[3:] = [f"… {count(len(operands) - 3)} more"]
     return f"{op.name}({', '.join(operands + attributes(node))})"
@@ -290,8 +290,8 @@ def expression(node: Any, label: Callable[[Any], str] = label) -> str:
 
 def attributes(node: Node) -> list[str]:
     """Write what an operation was told besides its operands; without a name, what has only one."""
-    told = ((name, _attribute_text(value)) for name, value in node.attributes.items())
-    return [text if name.isdigit() else f"{name}={text}" for name, text in told]
+    texts = ((name, _attribute_text(value)) for name, value in node.attributes.items())
+    return [text if name.isdigit() else f"{name}={text}" for name, text in texts]
 
 
 def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
@@ -310,11 +310,11 @@ def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
     names |= {x: label(p) for x, p in zip("ab", node.parents[operand % row :: row], strict=False)}
     alone = len(text) == 1
 
-    def called(found: re.Match[str]) -> str:
-        name = names[found[0]]
+    def operand_name(match: re.Match[str]) -> str:
+        name = names[match[0]]
         return name if alone or is_atom(name) else f"({name})"
 
-    return re.sub(r"(?<![^\W\d])[aby](?![A-Za-z])", called, text)
+    return re.sub(r"(?<![^\W\d])[aby](?![A-Za-z])", operand_name, text)
 
 
 def hint(node: Node) -> str:
@@ -342,9 +342,11 @@ def file_line(frame: Frame) -> str:
     imports, and of a file outside of them its name alone.
     """
     path = FilePath(frame.path)
-    homes = [FilePath(home).resolve() for home in sys.path if home]
-    inside = [path.relative_to(home) for home in homes if path.is_relative_to(home)]
-    shortest = min(inside, key=lambda each: len(each.parts), default=FilePath(path.name))
+    roots = [FilePath(home).resolve() for home in sys.path if home]
+    relative_paths = [path.relative_to(home) for home in roots if path.is_relative_to(home)]
+    shortest = min(
+        relative_paths, key=lambda path_inside: len(path_inside.parts), default=FilePath(path.name)
+    )
     return f"{shortest.as_posix()}:{frame.line}"
 
 
@@ -363,15 +365,17 @@ def contribution_line(contribution: Contribution, upstream: Any = None) -> str:
     parent, local, value, before, after = contribution
     if not parent.requires_grad:
         return f"{label(parent)}: a constant"
-    known = upstream is not None and local is not None
-    product = f"{show(upstream)} × {show(local)} = " if known else ""
+    has_product = upstream is not None and local is not None
+    product = f"{show(upstream)} × {show(local)} = " if has_product else ""
     return f"{label(parent)}: {product}{show(value)}, grad {total(before)} → {total(after)}"
 
 
 def backward_line(step: Step) -> str:
     """Say what one operation of a backward pass receives, and what it sends to each parent."""
     upstream = [f"ḡ = {show(step.upstream)}"] if hasattr(step.upstream, "shape") else []
-    sentences = [contribution_line(each, step.upstream) for each in step.contributions]
+    sentences = [
+        contribution_line(contribution, step.upstream) for contribution in step.contributions
+    ]
     return "   ".join([_opening(step), *upstream, *sentences])
 
 

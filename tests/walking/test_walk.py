@@ -325,14 +325,14 @@ def test_constants_are_sent_nothing_and_are_no_edges():
 @pytest.mark.parametrize("k", [-1, 4])
 def test_goto_outside_of_the_pass_is_refused(k):
     *_, y = a_graph()
-    with Walk(y) as walk, pytest.raises(ValueError, match=r"and the steps are 0 … 3"):
+    with Walk(y) as walk, pytest.raises(ValueError, match=r"k must be 0…3"):
         walk.goto(k)
 
 
 @pytest.mark.parametrize("edge", [-1, 2])
 def test_goto_an_edge_that_there_is_not_is_refused(edge):
     *_, y = a_graph()
-    with Walk(y) as walk, pytest.raises(ValueError, match=r"at step 1 the edges are 0 … 1"):
+    with Walk(y) as walk, pytest.raises(ValueError, match=r"at step 1 edge must be 0…1"):
         walk.goto(1, edge)
 
 
@@ -573,7 +573,7 @@ def test_hit_conditions(text, hits):
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "%0", "1.5", "> "])
 def test_a_hit_condition_that_is_none_is_refused(text):
-    with pytest.raises(ValueError, match="it is a number of hits, such as 3, >=2 or %5"):
+    with pytest.raises(ValueError, match="must be a number of hits, such as 3, >=2 or %5"):
         hit_condition(text)
 
 
@@ -650,7 +650,7 @@ def test_condition_narrows_a_breakpoint():
 
 def test_breakpoint_without_a_place_is_refused():
     *_, y = a_graph()
-    with Walk(y) as walk, pytest.raises(ValueError, match="say where"):
+    with Walk(y) as walk, pytest.raises(ValueError, match="a location is required"):
         walk.break_at()
 
 
@@ -840,7 +840,7 @@ def test_a_walk_in_segments_holds_a_few_of_them_and_goes_all_the_way_back():
         held = {
             id(each) for start in walk._segments._starts.values() for each in start.sums.values()
         }
-        held |= {id(each) for each in walk._notes if each is not None}
+        held |= {id(each) for each in walk._previous_sums if each is not None}
         assert len(held) < 60  # of 101 gradients and 50 sums
 
 
@@ -858,7 +858,7 @@ def test_a_rule_that_answers_otherwise_the_second_time_is_named_and_nothing_move
     with Walk(moody(y).sum(), segment=2) as walk:  # 8 steps, and the second is moody
         walk.run()
         grad = x.grad
-        with pytest.raises(RuntimeError, match=r"rule of moody .* without segment= it does"):
+        with pytest.raises(RuntimeError, match=r"rule of moody .* leave segment= out"):
             walk.goto(0)
         assert walk.position == 2
         walk.run()
