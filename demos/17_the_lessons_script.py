@@ -342,7 +342,7 @@ taking the argmax.
 
 ## Look into it
 
-The trained model reads "the cat sat on". Look at the probabilities of the next token at the end of the forward pass, and in the attention at which word attends to which.
+The trained model reads "the cat sat on". Look at the probabilities of the next token at the end of the forward pass, and see in the attention which word attends to which.
 """
 
 # %%
