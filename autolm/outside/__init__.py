@@ -1,7 +1,5 @@
-"""The border to the machine: files, locks, terminals; what comes over it is not trusted (floor 0).
+"""Files, locks, terminals and languages: the interface to the machine and the user (layer 0).
 
-Files are written whole or not at all, and read only if they are files, of a size that can be meant.
-Text that comes from elsewhere reaches no terminal with its control characters, and no terminal is
-too old for the signs of ours; what is said there is said in the reader's language. Needs the
-standard library alone, and knows nothing of graphs.
+Files are written atomically, and untrusted files are checked before they are read. Text from other
+sources is printed without control characters. Imports only the standard library.
 """

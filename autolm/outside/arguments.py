@@ -27,7 +27,7 @@ def must_be(subject: str, words: str, value: Any) -> str:
 
 
 def quote(value: Any) -> str:
-    """Show a value in a message: as it is written if that is short, or else its type."""
+    """Format a value for a message: its repr if that is short, else its type."""
     if _is_of_numpy(value, "dtype"):
         return str(value)
     written = repr(value) if isinstance(value, str | int | float | tuple | list | None) else ""
@@ -159,7 +159,7 @@ def read_finite(
     high: float | None = None,
     below: float | None = None,
 ) -> float:
-    """Return a finite number within bounds, of which `low` and `high` are allowed.
+    """Return a finite number within bounds; `low` and `high` are inclusive.
 
     >>> read_finite("SGD", "momentum", 1.0, low=0, below=1)
     Traceback (most recent call last):
@@ -200,8 +200,8 @@ def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | No
     """
     is_choice = value in choices if isinstance(value, str) else value is None and None in choices
     if not is_choice:
-        *others, last = map(repr, choices)
-        words = f"{', '.join(others)} or {last}" if others else last
+        *rest, last = map(repr, choices)
+        words = f"{', '.join(rest)} or {last}" if rest else last
         raise ValueError(f"{_subject(name, argument)} is {quote(value)}; choose {words}")
     return value
 

@@ -1,4 +1,4 @@
-"""How many columns a text takes in a terminal, where a Korean or Chinese character takes two."""
+"""The width of text in terminal columns; a Korean or Chinese character takes two."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 
 
 def width(text: str) -> int:
-    """Count the columns of a text; what joins the character before it, an accent, takes none.
+    """Return the number of columns of a text; combining characters take none.
 
     >>> width("cat"), width("고양이"), width("e\N{COMBINING ACUTE ACCENT}")
     (3, 6, 1)
@@ -21,7 +21,7 @@ def _width(character: str) -> int:
 
 
 def padded(text: str, columns: int) -> str:
-    """Fill a text up with spaces to so many columns.
+    """Pad a text with spaces to a number of columns.
 
     >>> padded("고양이", 8) + "|"
     '고양이  |'
@@ -30,7 +30,7 @@ def padded(text: str, columns: int) -> str:
 
 
 def folded(text: str, columns: int, indent: str = "") -> list[str]:
-    """Break a sentence into lines of so many columns; a word that is too long stays whole.
+    """Wrap a sentence to a number of columns; words that are too long are not broken.
 
     >>> folded("the cat sat on the mat", 10, "  ")
     ['the cat', '  sat on', '  the mat']

@@ -24,33 +24,37 @@ from autolm.outside.columns import width
 from autolm.outside.terminal import STYLE, words_of_programs
 
 ERROR = re.compile(r".*?\b[A-Z]\w*(?:Error|Exception|Warning): (?=.)")
-DEEPEST = 8  # how often what was put in is said in turn: no message of ours does so more often
-LONGEST_RULE = 200  # characters: a longer one is none of ours
-BEGINNING = 40  # characters by which words are known that were cut
-_WORDS = f"\x1b{secrets.token_hex(8)}"  # stands for a program's words; no text can know it
+MAX_DEPTH = 8  # maximum depth of nested translations
+MAX_RULE_LENGTH = 200  # characters; longer texts are not rules of autolm
+PREFIX_LENGTH = 40  # characters that identify words whose middle was omitted
+_WORDS = f"\x1b{secrets.token_hex(8)}"  # placeholder for a program's words; random
 
 
 @cache
 def rules_in_korean() -> dict[str, str]:
-    """Return what the rules, formulas and conventions of operations have of words, in Korean."""
+    """Return the Korean translations of rules, formulas and conventions."""
     rules: dict[str, str] = _table()["rules"]
     return rules
 
 
 def rule_in_korean(text: str) -> str:
     """Return a rule, formula or convention of an operation in Korean."""
-    return _rule(text) if len(text) <= LONGEST_RULE else text
+    return _rule(text) if len(text) <= MAX_RULE_LENGTH else text
 
 
 def _rule(text: str) -> str:
-    """Say it as a whole, or a side of its equation, or by a pattern; as `pages/assets/words.js`."""
+    """Translate the whole text, one side of its equation, or by a pattern, as `words.js` does."""
     whole = rules_in_korean().get
     return (
-        whole(text) or _by_side(text, whole) or _by_side(text, _fitting) or _fitting(text) or text
+        whole(text)
+        or _by_side(text, whole)
+        or _by_side(text, _by_pattern)
+        or _by_pattern(text)
+        or text
     )
 
 
-def _fitting(text: str) -> str | None:
+def _by_pattern(text: str) -> str | None:
     for pattern, korean in rules_in_korean().items():
         parts = _parts(pattern.split("{}"), text, is_greedy=True) if "{}" in pattern else None
         if parts is not None:
@@ -59,51 +63,51 @@ def _fitting(text: str) -> str | None:
 
 
 def _parts(pieces: Sequence[str], text: str, is_greedy: bool = False) -> list[str] | None:
-    """Return what a text has between the pieces of a pattern; None if it does not fit.
+    """Return the parts of a text between the pieces of a pattern; None if it does not match.
 
-    Each part is as short as can be, or if `is_greedy` as long as can be, from the first on: as a
-    regular expression would have it, in time that grows with the text and no faster.
+    Parts are as short as possible, or with `is_greedy` as long as possible, as in a regular
+    expression, but in linear time.
     """
     first, *middle, last = pieces
     end = len(text) - len(last)
     if end < len(first) or not text.startswith(first) or not text.endswith(last):
         return None
-    places = [(0, len(first))]
+    spans = [(0, len(first))]
     if is_greedy:
         high = end
-        found = []
+        spans_from_end = []
         for piece in reversed(middle):
             high = text.rfind(piece, len(first), high)
             if high < 0:
                 return None
-            found.append((high, high + len(piece)))
-        places += reversed(found)
+            spans_from_end.append((high, high + len(piece)))
+        spans += reversed(spans_from_end)
     else:
         for piece in middle:
-            start = text.find(piece, places[-1][1], end)
+            start = text.find(piece, spans[-1][1], end)
             if start < 0:
                 return None
-            places.append((start, start + len(piece)))
-    places.append((end, len(text)))
-    return [text[low:high] for (_, low), (high, _) in pairwise(places)]
+            spans.append((start, start + len(piece)))
+    spans.append((end, len(text)))
+    return [text[low:high] for (_, low), (high, _) in pairwise(spans)]
 
 
 def _by_side(text: str, translate: Callable[[str], str | None]) -> str | None:
     for sign in re.finditer(" = |: ", text):
         sides = [text[: sign.start()], text[sign.end() :]]
-        known = [translate(side) for side in sides]
-        if any(known):
-            return sign[0].join(new or old for new, old in zip(known, sides, strict=True))
+        translated = [translate(side) for side in sides]
+        if any(translated):
+            return sign[0].join(new or old for new, old in zip(translated, sides, strict=True))
     return None
 
 
 def in_korean(text: str, depth: int = 0) -> str:
-    """Return a text in Korean; what is not known stays English."""
-    known, _ = _korean()
-    if depth > DEEPEST or text in words_of_programs:
+    """Return a text in Korean; unknown text stays English."""
+    lines, _ = _korean()
+    if depth > MAX_DEPTH or text in words_of_programs:
         return text
-    if text in known:
-        return known[text]
+    if text in lines:
+        return lines[text]
     return "\n".join(
         "".join(_around_words(part, depth) for part in STYLE.split(line))
         for line in text.split("\n")
@@ -111,7 +115,7 @@ def in_korean(text: str, depth: int = 0) -> str:
 
 
 def _around_words(text: str, depth: int) -> str:
-    """Say what stands around the words of a program, and not those."""
+    """Translate a text except for the words of a program."""
     for words in words_of_programs:
         whole = re.escape(words)
         marked = re.sub(f"(?:^|(?<=: )){whole}(?=$| \\(|[:;] )", lambda _: _WORDS, text)
@@ -124,33 +128,33 @@ def _around_words(text: str, depth: int) -> str:
 
 
 def _start_of_cut(text: str, words: str) -> int | None:
-    """Return where words begin whose middle was left out, since the message was too long."""
-    start = text.find(words[:BEGINNING]) if len(words) > BEGINNING else -1
+    """Return the start of words whose middle was omitted from a long message."""
+    start = text.find(words[:PREFIX_LENGTH]) if len(words) > PREFIX_LENGTH else -1
     return start if start >= 0 and "…" in text[start:] else None
 
 
 def _columns(text: str, depth: int) -> str:
-    """Say each column, and keep those after it where they were."""
-    parts, moved = re.split(r"( {2,})", text), 0
+    """Translate each column, and keep the alignment."""
+    parts, shift = re.split(r"( {2,})", text), 0
     for i, part in enumerate(parts):
         if i % 2:
-            kept = max(2, len(part) + moved)
-            moved += len(part) - kept
-            parts[i] = " " * kept
+            spaces = max(2, len(part) + shift)
+            shift += len(part) - spaces
+            parts[i] = " " * spaces
         else:
             parts[i] = _line(part, depth)
-            moved += width(part) - width(parts[i])
+            shift += width(part) - width(parts[i])
     return "".join(parts)
 
 
 def _line(text: str, depth: int) -> str:
-    """Say one line: it is known as a whole, or the most telling pattern that fits."""
-    known, patterns = _korean()
-    if _WORDS not in text and (error := ERROR.match(text)) and depth <= DEEPEST:
+    """Translate one line as a whole, or by the longest pattern that matches."""
+    lines, patterns = _korean()
+    if _WORDS not in text and (error := ERROR.match(text)) and depth <= MAX_DEPTH:
         return error[0] + _line(text[error.end() :], depth + 1)
     bare = text.strip()
-    if bare in known and (" " in bare or bare.startswith("[")):
-        return text.replace(bare, known[bare])
+    if bare in lines and (" " in bare or bare.startswith("[")):
+        return text.replace(bare, lines[bare])
     for pattern, korean in patterns:
         parts = pattern.parts(bare)
         if parts is not None:
@@ -159,7 +163,7 @@ def _line(text: str, depth: int) -> str:
 
 
 class _Part(NamedTuple):
-    """What stood in the place of a `{}`, and how often it was said in turn."""
+    """The text in the place of a `{}`, and its nesting depth."""
 
     text: str
     depth: int
@@ -175,7 +179,7 @@ class _Pattern(NamedTuple):
     may_begin_with_a_place: bool
 
     def parts(self, text: str) -> list[str] | None:
-        """Return what a text has in the places of `{}`, as short as can be; None if none fits."""
+        """Return the texts in the places of `{}`, as short as possible; None without a match."""
         parts = _parts(self.pieces, text)
         if parts is None or self.may_begin_with_a_place:
             return parts
@@ -185,15 +189,17 @@ class _Pattern(NamedTuple):
 
 @cache
 def _korean() -> tuple[dict[str, str], list[tuple[_Pattern, str]]]:
-    """Read the table: whole lines; and patterns, first those in which most is given."""
+    """Read the table of whole lines, and of patterns, longest first."""
     table = {english: korean for english, korean in _table().items() if english != "rules"}
     lines = {english: korean for english, korean in table.items() if "{}" not in english}
-    telling = sorted(table.keys() - lines.keys(), key=lambda each: (-len(each), each))
-    return lines, [(_pattern(each), table[each]) for each in telling]
+    longest_first = sorted(
+        table.keys() - lines.keys(), key=lambda pattern: (-len(pattern), pattern)
+    )
+    return lines, [(_pattern(english), table[english]) for english in longest_first]
 
 
 def _pattern(english: str) -> _Pattern:
-    """Return what fits a message; what it begins with ends before a colon, as `x.py:3: ` does."""
+    """Return the pattern of a message; a leading `{}` must end before a colon, as in `x.py:3: `."""
     is_short = re.match(r"\{\}(?![:;]| \[)", english) is not None
     return _Pattern(english.split("{}"), not is_short)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from autolm.outside.message import message
 from autolm.outside.untrusted_file import open_untrusted
 
-# The errors of file systems that have no locks, as NFS without its lock daemon.
+# Errors of file systems without locks, such as NFS without its lock daemon.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-PATIENCE = 0.1  # seconds, in which a holder that is about to end removes its file
+PATIENCE = 0.1  # seconds to wait for a holder that is about to end
 
 
 class Busy(OSError):
@@ -30,21 +30,21 @@ class Busy(OSError):
 
 
 class NoLocks(OSError):
-    """The file system has no locks; `strerror` says which error it gave."""
+    """The file system does not support locks; `strerror` is its error."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, which contains our process id and is removed at the end.
+    """Hold a lock file; it contains the process id, and is removed at the end.
 
     Raises
     ------
     Busy
-        When another process holds it.
+        If another process holds it.
     NoLocks
-        When the file system cannot lock files.
+        If the file system cannot lock files.
     OSError
-        When the file cannot be made or locked, or its name is taken by something else.
+        If the file cannot be created or locked, or its name is in use.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _require_own_file(path: Path) -> None:
-    """Refuse a name that leads to something else, which the process id would overwrite."""
+    """Raise an error if the path is a link or another file, which would be overwritten."""
     with suppress(FileNotFoundError):
         state = path.lstat()
         if not stat.S_ISREG(state.st_mode) or state.st_nlink > 1:
@@ -86,7 +86,7 @@ def _require_own_file(path: Path) -> None:
 
 
 def _write_process_id(descriptor: int) -> None:
-    with suppress(OSError):  # on a full disk it is held, and does not say by whom
+    with suppress(OSError):  # on a full disk the lock is held without a process id
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
 
@@ -95,6 +95,6 @@ def _holder(path: Path) -> int | None:
     try:
         with open_untrusted(path) as file:
             word = file.read(20).strip()
-    except OSError:  # as on Windows, where a locked file cannot be read
+    except OSError:  # on Windows a locked file cannot be read
         return None
     return int(word) if word.isdigit() else None

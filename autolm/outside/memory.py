@@ -1,10 +1,10 @@
-"""How much memory there is, so that what cannot fit is refused before it is asked for."""
+"""The amount of physical memory, to refuse models and files that do not fit."""
 
 import os
 
 
 def physical_memory() -> int | None:
-    """Return the bytes of memory of this machine; None where the system does not say."""
+    """Return the bytes of memory of this machine; None if it is unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

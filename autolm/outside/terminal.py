@@ -1,10 +1,8 @@
-r"""What a terminal is shown: no control characters of others, and no sign that it cannot show.
+r"""Print text safely: control characters are escaped, and unencodable characters replaced.
 
-A file's name, a text, an error's words may hold what recolours, retitles or overwrites a terminal;
-it is shown as an escape, ``\x1b``. And where the encoding of an output lacks a sign of ours, ASCII
-stands in for it: a letter, a name, or at the last its number.
-
-Whatever autolm writes to a terminal goes through `print_safely`, so nobody else has to think of it.
+File names, texts and error messages may contain control sequences; these are printed as escapes
+such as ``\x1b``. If the encoding of a stream lacks a character, ASCII replaces it: a letter, a name
+or an escape. All terminal output of autolm goes through `print_safely`.
 """
 
 import codecs
@@ -27,33 +25,40 @@ LONGEST = 600  # characters of one message
 PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 RAISE = dis.opmap["RAISE_VARARGS"]
 BOLD, DIM, RED = 1, 2, 31  # styles, as terminals count them
-_OURS = f"\x1b{secrets.token_hex(8)}"  # begins what changes the style; no text can know it
+_OURS = (
+    f"\x1b{secrets.token_hex(8)}"  # prefix of style marks; random, so that no text can contain it
+)
 STYLE = re.compile(rf"({_OURS}\[\d+m)")
-UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of pairs, other ends of lines
-TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+INVISIBLE_CATEGORIES = frozenset(
+    {"Cc", "Cs", "Zl", "Zp"}
+)  # controls, surrogates, line and paragraph separators
+BIDIRECTIONAL_CONTROLS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 SIGNS = """
     · *  − -  – -  — -  × x  ÷ /  ⁄ /  ± +-  √ sqrt  ∂ d  ∞ inf  ≤ <=  ≥ >=  ≠ !=  ≈ ~  ‖ ||
     → ->  ← <-  ⇠ <-  Σ sum  Π prod  ∫ int  ✓ +  ✗ x  ○ o  … ...  ‘ '  ’ '  “ "  ” "
     ━ -  ╸ -  ╺ -  ─ -  │ |  ├ +  └ +  ┌ +  ┐ +  ┘ +  ┤ +  ┬ +  ┴ +  ┼ +  ⏎ \\n  ⇥ \\t  ␣ _
     ⟨ <  ⟩ >  ‹ <  › >  ∘ o  ᐟ '  ␀ \\0  ␊ \\n  ␡ \\x7f  \N{REPLACEMENT CHARACTER} ?
+    ∇ grad  Φ Phi
     α alpha  β beta  γ gamma  δ delta  ε eps  η eta  θ theta  λ lambda  μ mu  π pi  σ sigma
 """
-STAND_INS = dict(zip(SIGNS.split()[::2], SIGNS.split()[1::2], strict=True))
+REPLACEMENTS = dict(zip(SIGNS.split()[::2], SIGNS.split()[1::2], strict=True))
 
 
 def print_safely(text: str, to: Any = None, end: str = "\n", longest: int | None = None) -> None:
-    r"""Write a text to a stream at once: only what is `styled` changes the style of a terminal.
+    r"""Write a text to a stream and flush; only `styled` parts change the style.
 
     Parameters
     ----------
     text
-        From wherever it comes.
+        Any text, trusted or not.
     to
-        The stream; if not given, standard output.
+        The stream; standard output by default.
     end
-        What is written after it.
+        Text to write at the end.
     longest
-        How many characters a line may have; see `printable`.
+        Maximum length of a line in characters; see `printable`.
 
     Examples
     --------
@@ -69,7 +74,7 @@ def print_safely(text: str, to: Any = None, end: str = "\n", longest: int | None
 
 @contextmanager
 def naming_output() -> Iterator[None]:
-    """Let an error of writing say what could not be written."""
+    """Set the file name "standard output" on errors of writing."""
     try:
         yield
     except OSError as error:
@@ -78,24 +83,24 @@ def naming_output() -> Iterator[None]:
 
 
 def let_go_of_output() -> None:
-    """Write what is still to be written nowhere: who read it has gone."""
+    """Discard further output: its reader has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def styled(text: str, style: int) -> str:
-    """Have a text written in a style; a message can still be translated."""
+    """Mark a text to be printed in a style; a message remains translatable."""
     return joined("", [f"{_OURS}[{style}m", text, f"{_OURS}[0m"])
 
 
 def printable(text: str, longest: int | None = None) -> str:
-    r"""Write a text so that a terminal only shows it; ends of lines and tabs stay.
+    r"""Escape control characters, except newlines and tabs.
 
     Parameters
     ----------
     text
-        From wherever it comes.
+        Any text, trusted or not.
     longest
-        How many characters it may have; from a longer one the middle is left out.
+        Maximum length in characters; the middle of a longer text is omitted.
 
     Examples
     --------
@@ -109,11 +114,11 @@ def printable(text: str, longest: int | None = None) -> str:
         text = f"{text[:half]}…{text[len(text) - half :]}"
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(c) if _turns_the_terminal(c) else c for c in text)
+    return "".join(_escaped(c) if _is_unsafe(c) else c for c in text)
 
 
 def in_a_line(text: str) -> str:
-    r"""Write a message as one line that is not too long: what follows its first line is left out.
+    r"""Return the first line of a message, shortened to `LONGEST` characters.
 
     Examples
     --------
@@ -124,8 +129,8 @@ def in_a_line(text: str) -> str:
     return printable(next(filter(None, lines), ""), LONGEST)
 
 
-# First lines of what programs, and libraries that they use, have raised: no words of ours, so that
-# they are never translated. The latest come first.
+# First lines of errors that programs and their libraries raised, latest first. They are never
+# translated.
 words_of_programs: deque[str] = deque(maxlen=16)
 
 
@@ -145,27 +150,30 @@ def words_of(error: BaseException) -> str:
             kind=type(error).__name__,
             error=type(worse).__name__,
         )
-    if text and _is_raised_by_a_program(error):
+    if text and _is_raised_by_program(error):
         first = next(filter(None, map(str.strip, text.splitlines())), "")
         words_of_programs.extendleft([printable(first)] if first else [])
         return text
     return plain_message(text) if text else type(error).__name__
 
 
-def _is_raised_by_a_program(error: BaseException) -> bool:
-    """Whether a `raise` or an `assert` outside of autolm made an error, and not Python itself."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is None or place.tb_frame.f_code.co_filename.startswith(PACKAGE):
+def _is_raised_by_program(error: BaseException) -> bool:
+    """Whether a `raise` or `assert` outside autolm raised an error, rather than Python itself."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None or traceback.tb_frame.f_code.co_filename.startswith(PACKAGE):
         return False
-    return place.tb_frame.f_code.co_code[place.tb_lasti] == RAISE
+    return traceback.tb_frame.f_code.co_code[traceback.tb_lasti] == RAISE
 
 
-def _turns_the_terminal(character: str) -> bool:
+def _is_unsafe(character: str) -> bool:
     if character in "\n\t":
         return False
-    return character in TURNING or unicodedata.category(character) in UNSEEN
+    return (
+        character in BIDIRECTIONAL_CONTROLS
+        or unicodedata.category(character) in INVISIBLE_CATEGORIES
+    )
 
 
 def _escaped(character: str) -> str:
@@ -173,20 +181,20 @@ def _escaped(character: str) -> str:
 
 
 def show_in_any_encoding(stream: Any) -> None:
-    """Let a stream write every text: where its encoding lacks a sign, ASCII stands in for it."""
-    codecs.register_error("autolm.stand_in", _stand_in)
+    """Let a stream write any text, with ASCII replacements for unencodable characters."""
+    codecs.register_error("autolm.stand_in", _replace_unencodable)
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="autolm.stand_in")
 
 
-def _stand_in(error: UnicodeError) -> tuple[str, int]:
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return in_ascii(error.object[error.start : error.end]), error.end
 
 
 def in_ascii(text: str) -> str:
-    r"""Write a text in ASCII: by stand-ins, without accents, or by the numbers of its characters.
+    r"""Convert a text to ASCII by replacements, without accents, or with escapes.
 
     Examples
     --------
@@ -199,9 +207,9 @@ def in_ascii(text: str) -> str:
 def _ascii_of(character: str) -> str:
     if character.isascii():
         return character
-    if character in STAND_INS:
-        return STAND_INS[character]
+    if character in REPLACEMENTS:
+        return REPLACEMENTS[character]
     parts = [c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)]
-    if parts == [character] or not all(c.isascii() or c in STAND_INS for c in parts):
+    if parts == [character] or not all(c.isascii() or c in REPLACEMENTS for c in parts):
         return _escaped(character)
-    return "".join(STAND_INS.get(c, c) for c in parts)
+    return "".join(REPLACEMENTS.get(c, c) for c in parts)

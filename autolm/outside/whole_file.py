@@ -1,7 +1,7 @@
-"""Write a file whole or not at all: what was there survives a full disk, a kill, and Ctrl-C.
+"""Write files atomically: the old content survives a full disk, a kill and Ctrl-C.
 
-The new content goes to a neighbouring file first, and takes the place of the old one only when it
-is complete and on the disk. Everything that autolm writes for a user is written here.
+The new content is written to a temporary file in the same folder, synced to disk, and renamed. All
+files that autolm writes for a user are written here.
 """
 
 import errno
@@ -10,11 +10,11 @@ import secrets
 import stat
 from pathlib import Path
 
-PARTIAL = ".autolm-*.partial"  # what a kill in the middle of a write leaves
+PARTIAL = ".autolm-*.partial"  # left over if the process is killed during a write
 
 
 class NotSaved(OSError):
-    """A file could not be written, as on a full disk; what was there before is there still."""
+    """A file could not be written; the old content is unchanged."""
 
     def __init__(self, path: str | os.PathLike[str], error: OSError) -> None:
         super().__init__(error.errno, error.strerror, os.fspath(path))
@@ -24,24 +24,23 @@ class NotSaved(OSError):
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes, *, mode: int | None = None) -> None:
-    """Put ``content`` at ``path``, replacing what was there; on any failure, leave that as it was.
+    """Replace the content of ``path`` atomically; on failure the old content remains.
 
-    A link goes on leading where it led, and a file keeps its permissions. What is no file, as a
-    pipe or a device, cannot be replaced, and is written to.
+    Links and permissions are preserved. A pipe or a device is written to directly.
 
     Parameters
     ----------
     path
         The file.
     content
-        All of its bytes.
+        The new content.
     mode
-        The permissions of a new file; by default those that the system gives to any.
+        The permissions of a new file; by default those of the umask.
 
     Raises
     ------
     NotSaved
-        When the file cannot be written (missing folder, no permission, full disk); one line.
+        If the file cannot be written (missing folder, no permission, full disk); one line.
 
     Examples
     --------
@@ -65,13 +64,13 @@ def write_whole(path: str | os.PathLike[str], content: bytes, *, mode: int | Non
 
 def _replace(target: Path, content: bytes, mode: int | None) -> None:
     if target.exists():
-        if not os.access(target, os.W_OK):  # which replacing it would get around
+        if not os.access(target, os.W_OK):  # replacing would bypass the permissions
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         mode = stat.S_IMODE(target.stat().st_mode)
     partial = target.with_name(PARTIAL.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}"))
     try:
         with partial.open("xb") as file:
-            if mode is not None:  # before there is content that others could read
+            if mode is not None:  # before others could read the content
                 partial.chmod(mode)
             file.write(content)
             file.flush()
@@ -84,7 +83,7 @@ def _replace(target: Path, content: bytes, mode: int | None) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, on systems that can do that."""
+    """Sync the entries of a folder to disk, on POSIX systems."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

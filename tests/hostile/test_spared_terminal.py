@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from autolm.outside.terminal import LONGEST, TURNING
+from autolm.outside.terminal import BIDIRECTIONAL_CONTROLS, LONGEST
 from tests.hostile.isolated import Ended, autolm
 from tests.hostile.programs import LOSS
 from tests.hostile.test_damaged_folders import OPTIONS
 from tests.runs import TEXT
 
 TURNS = "\x1b[8m \x1b[31m \x1b]0;owned\x07 \r \x9b2J \x08 \x7f \u202e \u2028"
-UNFIT = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{''.join(TURNING)}]")
+UNFIT = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{''.join(BIDIRECTIONAL_CONTROLS)}]")
 SIGNS = st.sampled_from([*TURNS, "a", "é", "한", "[b]", "[red]", "$", "\\", "{", "x" * 2000])
 NAMES = st.lists(SIGNS, min_size=1, max_size=12).map("".join)
 FILES = NAMES.map(

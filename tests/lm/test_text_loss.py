@@ -31,7 +31,7 @@ def test_empty_line_is_a_line_and_a_stream_of_one_token_is_too_short(model):
 
 
 def test_text_beyond_the_model_or_its_alphabet_is_refused(model):
-    with pytest.raises(ValueError, match="more than max_len 6"):
+    with pytest.raises(ValueError, match="at most 6"):
         text_loss(model, WORDS, "lines", "ababab")
     with pytest.raises(ValueError, match=r"'x'.*at position 0"):
         text_loss(model, WORDS, "lines", "x")

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm.outside.terminal import (
+    BIDIRECTIONAL_CONTROLS,
     BOLD,
     DIM,
     RED,
-    TURNING,
     in_a_line,
     in_ascii,
     print_safely,
@@ -25,7 +25,7 @@ from autolm.outside.terminal import (
 )
 
 TEXTS = st.text(st.characters(exclude_categories=[])) | st.text(
-    st.sampled_from([*map(chr, range(160)), *TURNING, "\u2028", "\ud800", "é", "한"])
+    st.sampled_from([*map(chr, range(160)), *BIDIRECTIONAL_CONTROLS, "\u2028", "\ud800", "é", "한"])
 )
 
 
@@ -33,7 +33,7 @@ TEXTS = st.text(st.characters(exclude_categories=[])) | st.text(
 def test_what_is_printable_has_no_control_and_loses_nothing(text: str) -> None:
     shown = printable(text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", shown)
-    assert not TURNING & {*shown}
+    assert not BIDIRECTIONAL_CONTROLS & {*shown}
     assert all(unicodedata.category(c) != "Cs" for c in shown)
     plain = [c for c in text if c in "\n\té한" or " " <= c <= "~"]
     assert [c for c in shown if c in plain][: len(plain)] or not plain

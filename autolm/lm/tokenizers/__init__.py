@@ -1,7 +1,7 @@
-"""Tokenizers: how a text becomes token ids, and ids text.
+"""Tokenizers convert text to token ids and back.
 
-`CharacterTokenizer` has one token per character, `BPETokenizer` learns longer ones from bytes; both
-are a `Tokenizer`, and `load_tokenizer` reads either from disk.
+`CharacterTokenizer` has one token per character, `BPETokenizer` learns longer ones from bytes.
+`load_tokenizer` reads either from disk.
 """
 
 from autolm.lm.tokenizers.bpe import BPETokenizer

@@ -1,8 +1,8 @@
 """Byte-level byte-pair encoding: the tokenizer of GPT-2 and its successors.
 
-A text is its UTF-8 bytes, tokens 0 to 255; trained merges make longer tokens of frequent
-neighbours; special tokens stand above those. As every byte is a token, every text has its ids, and
-decoding gives back exactly that text, though it may hold lone surrogates, which UTF-8 has not.
+A text is its UTF-8 bytes, tokens 0 to 255; learned merges make longer tokens of
+frequent neighbours; special tokens follow. Because every byte is a token, every text can be
+encoded, and decoding returns exactly that text, even if it contains lone surrogates.
 """
 
 from collections import Counter
@@ -25,37 +25,36 @@ from autolm.outside.arguments import (
 
 Split: TypeAlias = Literal["gpt"] | None
 
-MAX_TOKEN_BYTES = 1 << 16  # bytes; sixty merges that double could ask for more than there is memory
-MAX_VOCABULARY_BYTES = 1 << 27  # bytes of all tokens together
+MAX_TOKEN_BYTES = 1 << 16  # sixty merges that each double the length would exceed any memory
+MAX_VOCABULARY_BYTES = 1 << 27  # of all tokens together
 
 
 class BPETokenizer(Tokenizer):
     """Byte-level BPE (Sennrich et al. 2016, section 3.2; Radford et al. 2019, section 2.2).
 
     Token ids: 0 to 255 are the bytes, ``256 + rank`` the merges in the order in which they were
-    learnt, then the special tokens in the order given.
+    learned, then the special tokens in the given order.
 
     Parameters
     ----------
     merges
         The pairs of token ids, by rank.
     split
-        What merges may not cross: None for nothing, "gpt" for the borders of words.
+        Boundaries that merges may not cross: None for none, "gpt" for words.
     special_tokens
-        Strings that are one token each, wherever they occur in a text.
+        Strings that are one token each, at any position in a text.
 
     Notes
     -----
-    A lone surrogate (half of a pair, U+D800 to U+DFFF, as Python reads broken file names) is no
-    character, and strict UTF-8 refuses it. Here it becomes the three bytes that its number would
-    have, so that such a text has its ids too, and `decode` of all of them gives it back. Among
-    bytes that are no UTF-8 at all, as of half a character, `decode` writes U+FFFD for each of the
-    three. A special token with one is refused.
+    A lone surrogate (U+D800 to U+DFFF, which Python uses for broken file names) is invalid in
+    strict UTF-8. Here it is encoded as the three bytes of its code point, so that the text can be
+    encoded and decoded. If other bytes are invalid UTF-8, such as half a character, `decode` writes
+    U+FFFD for each of the three. A special token may not contain one.
 
     Raises
     ------
     ValueError
-        When merges or special tokens contradict themselves, or ``split`` is unknown.
+        If merges or special tokens are inconsistent, or ``split`` is unknown.
 
     Examples
     --------
@@ -92,20 +91,19 @@ class BPETokenizer(Tokenizer):
         split: Split = None,
         special_tokens: Sequence[str] = (),
     ) -> "BPETokenizer":
-        """Learn merges from ``text``: the most frequent pair first, of several the earliest.
+        """Learn merges from ``text``, the most frequent pair first; ties go to the earliest.
 
-        A text may come in pieces, wherever they are cut, as the lines of an open file are: it may
-        then be larger than memory, if it is split, since only its distinct words are kept.
+        A text may be an iterable of pieces, such as the lines of an open file. With a split it may
+        then be larger than memory, because only its distinct words are stored.
 
-        Special tokens in ``text`` are left out, and no merge crosses them. If the text runs out of
-        pairs, or a token would be longer than a file of a tokenizer may have it, there are fewer
-        merges than ``num_merges``.
+        Special tokens in ``text`` are skipped, and no merge crosses them. There are fewer than
+        ``num_merges`` merges if no pair is left, or if a token would exceed `MAX_TOKEN_BYTES`.
 
         Raises
         ------
         ValueError
-            When ``num_merges`` is negative, ``split`` is unknown, or a special token is empty or
-            given twice.
+            If ``num_merges`` is negative, ``split`` is unknown, or a special token is empty or
+            repeated.
         """
         pieces = sliced(text) if isinstance(text, str) else _texts("text", text)
         num_merges = read_int("BPETokenizer", "num_merges", num_merges, low=0)
@@ -125,8 +123,8 @@ class BPETokenizer(Tokenizer):
     def encode(self, text: str, *, allow_special: bool = True) -> list[int]:
         """Return the token ids of ``text``.
 
-        Special tokens in ``text`` become their ids; with ``allow_special=False`` they are text as
-        any other, which is what text from strangers should be.
+        Special tokens in ``text`` become their ids, but with ``allow_special=False`` they are
+        encoded as ordinary text: use this for untrusted text.
 
         Examples
         --------
@@ -145,10 +143,10 @@ class BPETokenizer(Tokenizer):
     def encode_iterable(
         self, pieces: Iterable[str], *, allow_special: bool = True
     ) -> Iterator[int]:
-        """Yield the token ids of a text that comes in pieces, wherever they are cut.
+        """Yield the token ids of a text that is given in pieces, cut at any positions.
 
-        The ids are those of the whole text. It may be larger than memory, if it is split: what is
-        held is a block of it, of about a million characters, or the longest word.
+        The ids are the same as those of the whole text. With a split, the text may be larger than
+        memory: only a block of about a million characters, or the longest word, is stored.
 
         Examples
         --------
@@ -161,8 +159,8 @@ class BPETokenizer(Tokenizer):
         return self._encoded_blocks(_texts("pieces", pieces), allow_special)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Return the bytes of one token, perhaps only a part of a character's."""
-        return self._token_bytes[self._known(token_id)]
+        """Return the bytes of one token, which may be a part of a character."""
+        return self._token_bytes[self._checked_id(token_id)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the merges, the split and the special tokens."""
@@ -180,7 +178,7 @@ class BPETokenizer(Tokenizer):
         Raises
         ------
         ValueError
-            When ``content`` is not such a description.
+            If ``content`` is not such a description.
         """
         read_kind("BPETokenizer", "content", content, dict, "a dictionary")
         merges, special_tokens = content.get("merges"), content.get("special_tokens")
@@ -196,7 +194,7 @@ class BPETokenizer(Tokenizer):
         return cls(pairs, split=content["split"], special_tokens=special_tokens)
 
     def _counted_chunks(self, pieces: Iterable[str]) -> Counter[bytes]:
-        """Count what merges may not cross, in the order of first occurrences."""
+        """Count the chunks that merges may not cross, in order of first occurrence."""
         counts = Counter[bytes]()
         for block in self._blocks(pieces):
             for piece, is_special in self._pieces(block):
@@ -221,7 +219,7 @@ class BPETokenizer(Tokenizer):
         return token_ids
 
     def _blocks(self, pieces: Iterable[str], allow_special: bool = True) -> Iterator[str]:
-        """Join pieces, and cut them into blocks that can be encoded apart."""
+        """Join pieces, and cut them into blocks that can be encoded separately."""
         pattern = self._special_pattern if allow_special else None
         longest = max(map(len, self.special_tokens), default=0) if allow_special else 0
         return blocks_of(pieces, lambda text: last_cut(text, self.split, pattern, longest))
@@ -236,7 +234,7 @@ class BPETokenizer(Tokenizer):
 
 
 class _TooLong(ValueError):
-    """A merge makes a token, or a vocabulary, that is longer than it may be."""
+    """A merge exceeds the maximum size of a token or of the vocabulary."""
 
     def __init__(self, rank: int, size: int, total: int) -> None:
         super().__init__(
@@ -247,16 +245,16 @@ class _TooLong(ValueError):
 
 
 def _bytes_by_id(merges: Sequence[Pair]) -> list[bytes]:
-    """Return the bytes of all tokens but the special ones; refuse a merge of what is not there."""
+    """Return the bytes of all tokens except special ones; raise ValueError for invalid merges."""
     token_bytes, total = [bytes([value]) for value in range(NUM_BYTES)], 0
-    for rank, (left, right) in enumerate(merges):
-        if not (0 <= left < len(token_bytes) and 0 <= right < len(token_bytes)):
-            raise ValueError(f"merge {rank} joins {left} and {right}, but not both exist by then")
-        size = len(token_bytes[left]) + len(token_bytes[right])
+    for rank, (first, second) in enumerate(merges):
+        if not (0 <= first < len(token_bytes) and 0 <= second < len(token_bytes)):
+            raise ValueError(f"merge {rank} joins {first} and {second}, but not both exist by then")
+        size = len(token_bytes[first]) + len(token_bytes[second])
         total += size
         if size > MAX_TOKEN_BYTES or total > MAX_VOCABULARY_BYTES:
             raise _TooLong(rank, size, total)
-        token_bytes.append(token_bytes[left] + token_bytes[right])
+        token_bytes.append(token_bytes[first] + token_bytes[second])
     if len(set(merges)) < len(merges):
         raise ValueError("the same merge occurs twice")
     return token_bytes
@@ -273,22 +271,22 @@ def _pairs(merges: Sequence[Pair]) -> tuple[Pair, ...]:
 
 
 def _texts(argument: str, pieces: Any) -> Iterator[str]:
-    """Check what is told as the pieces of a text, each when it comes."""
+    """Check the pieces of a text lazily."""
     try:
-        given = None if isinstance(pieces, str | bytes | Mapping | Set) else iter(pieces)
+        iterator = None if isinstance(pieces, str | bytes | Mapping | Set) else iter(pieces)
     except TypeError:
-        given = None
-    if given is None:
+        iterator = None
+    if iterator is None:
         raise TypeError(f"BPETokenizer: {argument} must be pieces of a text, not {quote(pieces)}")
-    return (read_text("BPETokenizer", f"each of {argument}", piece) for piece in given)
+    return (read_text("BPETokenizer", f"each of {argument}", piece) for piece in iterator)
 
 
 def _require_distinct_specials(special_tokens: Sequence[str]) -> None:
     if isinstance(special_tokens, str):
         raise ValueError(f"special_tokens is a sequence of strings: write ({special_tokens!r},)")
     if not isinstance(special_tokens, Sequence):
-        given = quote(special_tokens)
-        raise TypeError(f"BPETokenizer: special_tokens must be a sequence of strings, not {given}")
+        quoted = quote(special_tokens)
+        raise TypeError(f"BPETokenizer: special_tokens must be a sequence of strings, not {quoted}")
     for special in special_tokens:
         read_text("BPETokenizer: special_tokens", "each", special)
     if len(set(special_tokens)) < len(special_tokens):

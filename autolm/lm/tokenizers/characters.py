@@ -1,7 +1,7 @@
 """The simplest tokenizer: one token per character.
 
-Small enough to check by hand, and what TinyLM trains on by default: a loss per token is then a loss
-per character.
+It can be checked by hand, and TinyLM uses it by default: a loss per token is then a loss per
+character.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class CharacterTokenizer(Tokenizer):
     Raises
     ------
     ValueError
-        When there is no character, or something that is not one character.
+        If the vocabulary is empty, or an item is not a single character.
 
     Examples
     --------
@@ -72,7 +72,7 @@ class CharacterTokenizer(Tokenizer):
         Raises
         ------
         ValueError
-            When ``text`` has a character that is not in the vocabulary; the message names it.
+            If ``text`` has a character outside the vocabulary; the message names it.
         """
         read_text("CharacterTokenizer", "text", text)
         try:
@@ -93,7 +93,7 @@ class CharacterTokenizer(Tokenizer):
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the UTF-8 bytes of the character ``token_id``."""
-        return bytes_of(self.characters[self._known(token_id)])
+        return bytes_of(self.characters[self._checked_id(token_id)])
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{"kind": "characters", "characters": [...]}``."""
@@ -106,7 +106,7 @@ class CharacterTokenizer(Tokenizer):
         Raises
         ------
         ValueError
-            When ``content`` is not such a description.
+            If ``content`` is not such a description.
         """
         read_kind("CharacterTokenizer", "content", content, dict, "a dictionary")
         characters = content.get("characters")

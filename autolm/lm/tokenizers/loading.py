@@ -1,4 +1,4 @@
-"""Read a saved tokenizer, of whichever kind it is."""
+"""Read a saved tokenizer of any kind."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     Raises
     ------
     ValueError
-        When there is no such file, or it is not a whole and valid tokenizer file.
+        If the file is missing, or is not a valid tokenizer file.
     """
     path = read_path("load_tokenizer", "path", path)
     try:
@@ -53,7 +53,7 @@ def tokenizer_from_json(content: object) -> Tokenizer:
     Raises
     ------
     ValueError
-        When ``content`` is not the description of a tokenizer.
+        If ``content`` is not the description of a tokenizer.
 
     Examples
     --------
@@ -67,5 +67,5 @@ def tokenizer_from_json(content: object) -> Tokenizer:
     for tokenizer_class in _KINDS:
         if content.get("kind") == tokenizer_class.kind:
             return tokenizer_class.from_json(content)
-    known = " or ".join(repr(tokenizer_class.kind) for tokenizer_class in _KINDS)
-    raise ValueError(message("its kind is {x!r}, not {known}", x=content.get("kind"), known=known))
+    kinds = " or ".join(repr(tokenizer_class.kind) for tokenizer_class in _KINDS)
+    raise ValueError(message("its kind is {x!r}, not {known}", x=content.get("kind"), known=kinds))

@@ -1,12 +1,12 @@
 """Byte-pair merges: learn them from chunks of bytes, and apply them to a chunk.
 
 The algorithm of Gage (1994), as Sennrich, Haddow and Birch (2016) use it for words: the most
-frequent pair of neighbouring tokens becomes a token of its own, again and again. A *merge* is such
-a pair; its *rank* is the order in which it was learnt; it makes the token ``256 + rank``.
+frequent pair of neighbouring tokens becomes a token of its own, repeatedly. A *merge* is such
+a pair; its *rank* is the order in which it was learned; it makes the token ``256 + rank``.
 
-Neither function reads the text again after its first pass. Both rest on one fact: a pair that holds
-the newest token can only arise while that token is being made. So the places of a pair are all
-found at once, in text order, and from then on they only disappear.
+Neither function reads the text again after its first pass. Both rest on one fact: a pair that
+contains the newest token can only appear while that token is created. So all positions of a pair
+are found at once, in text order, and later only disappear.
 """
 
 import heapq
@@ -22,14 +22,14 @@ Pair: TypeAlias = tuple[int, int]
 Positions: TypeAlias = NDArray[np.int64]
 
 NUM_BYTES = 256
-_BOUNDARY = -1  # stands before and after each chunk
+_BOUNDARY = -1  # marks the start and the end of each chunk
 _ABSORBED = -2  # was the right half of a merged pair
 
 
 def learn_merges(chunks: Iterable[bytes] | Mapping[bytes, int], num_merges: int) -> list[Pair]:
-    """Return at most ``num_merges`` merges, learnt from ``chunks`` in their order.
+    """Return at most ``num_merges`` merges, learned from ``chunks`` in order.
 
-    Chunks may be counted: then each is given once, in the order of first occurrences.
+    Chunks may be a mapping from chunk to count, in order of first occurrence.
 
     Each merge is the pair with the most occurrences inside chunks; of equally frequent pairs, the
     one that occurs first in the text as it is tokenized at that moment. All neighbours count, so
@@ -52,30 +52,29 @@ def learn_merges(chunks: Iterable[bytes] | Mapping[bytes, int], num_merges: int)
 def apply_merges(
     chunk: Sequence[int], ranks: Mapping[Pair, int], merged: Sequence[int] | None = None
 ) -> list[int]:
-    """Return the token ids of ``chunk``: of the merges that apply, the lowest rank goes first.
+    """Return the token ids of ``chunk``: the merge with the lowest rank is applied first.
 
-    Of several places the first goes first. A chunk is bytes, or token ids of a vocabulary in which
-    ``merged`` says what each merge makes; otherwise that is ``256 + rank``. The time grows like the
-    length of the chunk, but for a logarithm, and not like its square: each merge looks at its own
-    place, and files its new neighbours.
+    Equal merges are applied from left to right. A chunk is bytes, or token ids of a vocabulary in
+    which ``merged`` gives the token of each merge; the default is ``256 + rank``. The time is
+    O(n log n) in the length of the chunk.
 
     Examples
     --------
     >>> apply_merges(b"aaab", {(97, 97): 0, (256, 97): 1, (257, 98): 2})
     [258]
     """
-    tokens = [*chunk, _BOUNDARY]  # which is also tokens[-1], before the first
+    tokens = [*chunk, _BOUNDARY]  # also tokens[-1], before the first token
     following = list(range(1, len(tokens) + 1))
     preceding = list(range(-1, len(tokens) - 1))
-    waiting = [
+    heap = [
         (ranks[pair], position, pair)
         for position, pair in enumerate(pairwise(chunk))
         if pair in ranks
     ]
-    heapq.heapify(waiting)
+    heapq.heapify(heap)
 
-    while waiting:
-        rank, position, pair = heapq.heappop(waiting)
+    while heap:
+        rank, position, pair = heapq.heappop(heap)
         absorbed = following[position]
         if (tokens[position], tokens[absorbed]) != pair:
             continue  # one of the two has been merged with its other neighbour
@@ -83,16 +82,16 @@ def apply_merges(
         tokens[position], tokens[absorbed] = new, _ABSORBED
         before, after = preceding[position], following[absorbed]
         following[position], preceding[after] = after, position
-        for start, made in ((before, (tokens[before], new)), (position, (new, tokens[after]))):
-            if made in ranks:
-                heapq.heappush(waiting, (ranks[made], start, made))
+        for start, new_pair in ((before, (tokens[before], new)), (position, (new, tokens[after]))):
+            if new_pair in ranks:
+                heapq.heappush(heap, (ranks[new_pair], start, new_pair))
     return [token for token in tokens if token >= 0]
 
 
 def _lay_out(chunk_counts: Mapping[bytes, int]) -> tuple[Positions, Positions]:
     """Return the tokens of all chunks, separated by boundaries, and the count of each position.
 
-    As chunks stand in the order of their first occurrence, the earliest position of a pair here is
+    Because chunks are in order of first occurrence, the earliest position of a pair here is
     also its earliest in the text.
     """
     spans = np.array([len(chunk) + 1 for chunk in chunk_counts], dtype=np.int64)
@@ -104,10 +103,10 @@ def _lay_out(chunk_counts: Mapping[bytes, int]) -> tuple[Positions, Positions]:
 
 
 class _LinkedText:
-    """The chunks of a text as linked lists of tokens, and where in them each pair occurs.
+    """The chunks of a text as linked lists of tokens, with the positions of each pair.
 
-    A token is known by the position of its first byte. All arrays have shape ``(positions,)``:
-    ``tokens`` and ``weights``, as they are laid out, ``following`` and ``preceding`` (positions).
+    A token is identified by the position of its first byte. All arrays have shape ``(positions,)``:
+    ``tokens``, ``weights`` (counts), ``following`` and ``preceding`` (positions).
     """
 
     def __init__(self, tokens: Positions, weights: Positions) -> None:
@@ -121,10 +120,10 @@ class _LinkedText:
         self._add_pairs(np.arange(len(tokens) - 1))
 
     def pop_most_frequent_pair(self) -> Pair | None:
-        """Take out the most frequent pair, of several the earliest; None when no pair is left.
+        """Remove and return the most frequent pair, the earliest of equals; None if none is left.
 
-        The heap may hold a pair with a count from before it lost occurrences. Such an entry is too
-        high, never too low: so it comes up in time, and goes back with its present count.
+        The heap may hold a pair with a count from before it lost occurrences. Such a count is
+        too high, never too low, so the entry reaches the top and is pushed again with its count.
         """
         while self.most_frequent:
             negative_count, _, pair = heapq.heappop(self.most_frequent)
@@ -136,7 +135,7 @@ class _LinkedText:
         return None
 
     def merge(self, pair: Pair, merged: int) -> None:
-        """Replace ``pair`` by the token ``merged`` wherever it occurs, from left to right."""
+        """Replace ``pair`` by the token ``merged`` at all positions, from left to right."""
         lefts = self._without_overlaps(self._living(pair))
         rights = self.following[lefts]
         befores, afters = self.preceding[lefts], self.following[rights]
@@ -151,20 +150,20 @@ class _LinkedText:
 
     def _living(self, pair: Pair) -> Positions:
         """Return where ``pair`` still occurs, in text order."""
-        known = self.positions[pair]
-        is_left = self.tokens[known] == pair[0]
-        is_right = self.tokens[self.following[known]] == pair[1]
-        living: Positions = known[is_left & is_right]
+        positions = self.positions[pair]
+        is_left = self.tokens[positions] == pair[0]
+        is_right = self.tokens[self.following[positions]] == pair[1]
+        living: Positions = positions[is_left & is_right]
         return living
 
     def _without_overlaps(self, starts: Positions) -> Positions:
-        """Keep, of pairs that share tokens as in "aaaa", the first, the third, the fifth ..."""
+        """Return every other pair of a run of overlapping pairs, as in "aaaa"."""
         index = np.arange(len(starts))
         begins_run = np.ones(len(starts), dtype=bool)
         begins_run[1:] = self.following[starts[:-1]] != starts[1:]
         run_start = np.maximum.accumulate(np.where(begins_run, index, 0))
-        kept: Positions = starts[(index - run_start) % 2 == 0]
-        return kept
+        result: Positions = starts[(index - run_start) % 2 == 0]
+        return result
 
     def _add_pairs(self, starts: Positions) -> None:
         for pair, positions, count in self._pairs_at(starts):

@@ -1,6 +1,6 @@
 r"""Cut a text into chunks that byte-pair merges must not cross.
 
-Two kinds of cut, both lossless (the pieces, joined, are the text): around special tokens, and
+Two kinds of cut, both lossless (the joined pieces are the text): around special tokens, and
 between words as GPT-2 does, so that no token of the vocabulary ever holds the end of one word and
 the start of the next. The pattern is that of GPT-2 (Radford et al. 2019, section 2.2, and its
 published code), written for the standard library's ``re``: a letter is what Unicode puts into its
@@ -17,14 +17,14 @@ MAX_SPECIAL_CHARACTERS = 1 << 18  # characters of all special tokens together
 
 @cache
 def _numerals() -> str:
-    """Find the numbers that ``re`` takes for letters, once, in a string of all characters."""
+    """Find all number characters that ``re`` treats as letters."""
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
     return "".join(c for c in re.findall(r"[^\W\d_]", everything) if not c.isalpha())
 
 
 @cache
 def _numeral_ranges() -> str:
-    """Write the numerals as ranges, for the inside of brackets; there are far fewer."""
+    """Write the numerals as ranges for a character class."""
     begins = [c for c in _numerals() if chr(ord(c) - 1) not in _numerals()]
     ends = [c for c in _numerals() if chr(ord(c) + 1) not in _numerals()]
     return "".join(f"{begin}-{end}" for begin, end in zip(begins, ends, strict=True))
@@ -34,8 +34,8 @@ def _numeral_ranges() -> str:
 def _gpt_chunk(numerals: str) -> re.Pattern[str]:
     """Compile GPT-2's pattern.
 
-    ``re`` counts ², ½ and Ⅷ as word characters that are no digits, and four controls as white
-    space.
+    ``re`` counts ², ½ and Ⅷ as word characters but not digits, and four control
+    characters as white space.
     """
     controls = r"\x1c-\x1f"
     return re.compile(
@@ -59,7 +59,7 @@ def split_like_gpt(text: str) -> list[str]:
     >>> split_like_gpt("We've 12 cats,\n  all grey_ish! x²")
     ['We', "'ve", ' 12', ' cats', ',', '\n ', ' all', ' grey', '_', 'ish', '!', ' x', '²']
     """
-    # Told hundreds of numerals, `re` is slow at every character; so not where there can be none.
+    # A character class with hundreds of numerals is slow; ASCII text contains none of them.
     return _gpt_chunk("" if text.isascii() else _numeral_ranges()).findall(text)
 
 
@@ -75,10 +75,10 @@ def split_digits(text: str) -> list[str]:
 
 
 def special_token_pattern(special_tokens: Iterable[str]) -> re.Pattern[str] | None:
-    """Return a pattern for ``re.split`` that keeps the special tokens, or None if there is none.
+    """Return a pattern for ``re.split`` that keeps the special tokens, or None for no tokens.
 
-    Where one special token begins another, the longer one wins. ValueError for such as would take
-    minutes.
+    Where one special token begins another, the longer one wins. ValueError if there are so many
+    that compiling takes minutes.
 
     Examples
     --------
@@ -99,11 +99,11 @@ _WORD_ENDS = re.compile(r"\W[^\W_]")  # read backwards
 
 
 def last_cut(text: str, split: str | None, special: re.Pattern[str] | None, longest: int) -> int:
-    r"""Return where a text can be cut, as late as possible, whatever comes after it.
+    r"""Return the last position where a text can be cut without changing its chunks.
 
-    What is before and what is after have together the chunks that the whole has. A word ends for
-    certain where something follows that is neither letter nor number; a special token, of which the
-    `longest` has so many characters, where no other could still begin before its end.
+    The result holds for any continuation of the text. A word certainly ends before a character that
+    is neither a letter nor a number. A special token ends a chunk if no longer one, of up to
+    `longest` characters, can start before its end.
 
     Examples
     --------
@@ -114,8 +114,8 @@ def last_cut(text: str, split: str | None, special: re.Pattern[str] | None, long
     """
     certain, cut = len(text) - longest, 0
     last = min(certain, len(text) - 1)
-    if split is not None and last > 0 and (found := _WORD_ENDS.search(text[last::-1])):
-        cut = last - found.start()
+    if split is not None and last > 0 and (match := _WORD_ENDS.search(text[last::-1])):
+        cut = last - match.start()
     for token in special.finditer(text) if special else ():
         if token.start() <= certain:
             cut = max(cut, token.end())

@@ -1,7 +1,6 @@
-"""What every tokenizer promises: text to token ids and back, bytes of each token, JSON on disk.
+"""The interface of tokenizers: text to token ids and back, bytes of each token, JSON on disk.
 
-`CharacterTokenizer` and `BPETokenizer` keep this contract; training, sampling and run folders know
-nothing more about a tokenizer than what stands here.
+Training, sampling and run folders use only this interface.
 """
 
 import json
@@ -18,7 +17,7 @@ class Tokenizer(ABC):
     """A two-way map between text and a sequence of token ids in ``range(vocab_size)``."""
 
     kind: ClassVar[str]
-    """The name of this sort of tokenizer in its file."""
+    """The kind of tokenizer in its file."""
 
     @property
     @abstractmethod
@@ -31,32 +30,32 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def token_bytes(self, token_id: int) -> bytes:
-        """Return the UTF-8 bytes of one token: of a whole character, or of a part of one.
+        """Return the UTF-8 bytes of one token: of a character or a part of one.
 
-        A sampler that shows text as it comes feeds these to an incremental UTF-8 decoder.
+        To stream text, pass these bytes to an incremental UTF-8 decoder.
         """
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Return what `save` writes: JSON data, with the tokenizer's ``kind``."""
+        """Return the JSON data that `save` writes, including ``kind``."""
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Return the text that ``token_ids`` spell; bytes that are no UTF-8 become U+FFFD.
+        """Return the text that ``token_ids`` spell; invalid UTF-8 becomes U+FFFD.
 
         Raises
         ------
         ValueError
-            When an id is outside ``range(vocab_size)``.
+            If an id is outside ``range(vocab_size)``.
         """
         ids = read_items("decode", "token_ids", token_ids, "a list of ints")
         return text_of(b"".join(map(self.token_bytes, ids)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the tokenizer to ``path`` as JSON, whole or not at all (see `load_tokenizer`)."""
+        """Write the tokenizer to ``path`` as JSON, atomically; `load_tokenizer` reads it."""
         path = read_path("save", "path", path)
         write_whole(path, json.dumps(self.to_json()).encode("ascii") + b"\n")
 
-    def _known(self, token_id: int) -> int:
+    def _checked_id(self, token_id: int) -> int:
         token_id = read_int("tokenizer", "token_id", token_id)
         if not 0 <= token_id < self.vocab_size:
             raise ValueError(
@@ -66,10 +65,10 @@ class Tokenizer(ABC):
 
 
 def bytes_of(text: str) -> bytes:
-    r"""Return the UTF-8 bytes of any string, even of one with lone surrogates.
+    r"""Return the UTF-8 bytes of any string, including lone surrogates.
 
-    A lone surrogate (half of a pair, as broken file names give) has no UTF-8 form in the standard;
-    it gets the three bytes that its code point would have, so that every string has its bytes.
+    A lone surrogate (half of a pair, as in broken file names) is invalid in UTF-8; it is encoded as
+    the three bytes of its code point.
 
     Examples
     --------
@@ -80,7 +79,7 @@ def bytes_of(text: str) -> bytes:
 
 
 def text_of(encoded: bytes) -> str:
-    r"""Return the string that `bytes_of` encoded; in other bytes, U+FFFD marks what is no UTF-8.
+    r"""Return the string that `bytes_of` encoded; invalid bytes become U+FFFD.
 
     Examples
     --------

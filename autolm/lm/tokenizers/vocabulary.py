@@ -1,7 +1,7 @@
-"""Byte-level BPE whose ids a vocabulary says: GPT-2's own, as Hugging Face keeps it.
+"""Byte-level BPE with the ids of a vocabulary file, as Hugging Face stores GPT-2's tokenizer.
 
-A token is written in characters that can be seen, one for each byte. What a `tokenizer.json` asks
-for beyond that is refused by its name.
+Tokens are written with one printable character per byte. Unsupported options of a
+`tokenizer.json` are refused by name.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ CHARACTERS = {  # the pre_tokenizer of a `CharacterTokenizer`
 
 
 def visible_bytes() -> dict[int, str]:
-    """Return the character by which each byte is written: its own, where that can be seen.
+    """Return the character that represents each byte: its own if that is printable.
 
     Source: the published code of Radford et al., Language Models are Unsupervised Multitask
     Learners (2019).
     """
-    seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    unseen = [byte for byte in range(256) if byte not in seen]
-    letters = {byte: chr(byte) for byte in seen}
-    return letters | {byte: chr(256 + number) for number, byte in enumerate(unseen)}
+    printable_bytes = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    other_bytes = [byte for byte in range(256) if byte not in printable_bytes]
+    letters = {byte: chr(byte) for byte in printable_bytes}
+    return letters | {byte: chr(256 + number) for number, byte in enumerate(other_bytes)}
 
 
 class VocabularyTokenizer(Tokenizer):
@@ -49,18 +49,18 @@ class VocabularyTokenizer(Tokenizer):
     Parameters
     ----------
     vocabulary
-        The id of each token, by how it is written; each of the 256 bytes is one.
+        The id of each token in its written form; it contains all 256 bytes.
     merges
-        Pairs of tokens, as they are written, by rank.
+        Pairs of written tokens, by rank.
     added
-        The ids of tokens that stand for themselves, wherever they occur in a text.
+        The ids of tokens that are matched literally at any position in a text.
     digits_apart
-        Whether each digit is cut off by itself.
+        Whether each digit is a separate piece.
 
     Raises
     ------
     PretrainedError
-        When merges and vocabulary contradict one another.
+        If merges and vocabulary are inconsistent.
 
     Examples
     --------
@@ -88,18 +88,18 @@ class VocabularyTokenizer(Tokenizer):
                 raise PretrainedError(f"the vocabulary lacks byte {byte}, written {letter!r}")
         self.added, self.digits_apart = dict(added), digits_apart
         pairs, merged = list[Pair](), list[int]()
-        for rank, (left, right) in enumerate(merges):
-            for token in (left, right, left + right):
+        for rank, (first, second) in enumerate(merges):
+            for token in (first, second, first + second):
                 if token not in vocabulary:
                     raise PretrainedError(f"merge {rank} needs {token!r}, not in the vocabulary")
-            pairs.append((vocabulary[left], vocabulary[right]))
-            merged.append(vocabulary[left + right])
+            pairs.append((vocabulary[first], vocabulary[second]))
+            merged.append(vocabulary[first + second])
         self._bytes = {
             token_id: bytes(values[letter] for letter in token)
             for token, token_id in vocabulary.items()
             if token not in added and all(letter in values for letter in token)
         } | {token_id: bytes_of(token) for token, token_id in added.items()}
-        self._vocab_size = max(self._bytes) + 1  # each look at a token asks for it
+        self._vocab_size = max(self._bytes) + 1  # used for every token
         self._pattern = special_token_pattern(self.added)
         byte_ids = [vocabulary[letters[byte]] for byte in range(256)]
         self._words = WordCache(pairs, merged, byte_ids)
@@ -122,11 +122,11 @@ class VocabularyTokenizer(Tokenizer):
         return token_ids
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Return the bytes of one token; of an id that no token has, none."""
-        return self._bytes.get(self._known(token_id), b"")
+        """Return the bytes of one token; empty for an unused id."""
+        return self._bytes.get(self._checked_id(token_id), b"")
 
     def to_json(self) -> dict[str, Any]:
-        """Say that it is kept as it came: in the folder of the model."""
+        """Raise NotImplementedError: the tokenizer stays in the folder of its model."""
         raise NotImplementedError("a pretrained tokenizer is kept in its own folder")
 
 
@@ -136,7 +136,7 @@ def load_vocabulary(folder: Path) -> VocabularyTokenizer | CharacterTokenizer:
     Raises
     ------
     PretrainedError
-        When there is none, it is damaged, or asks for what is not supported.
+        If it is missing, damaged, or has an unsupported option.
     """
     whole = folder / TOKENIZER
     file = whole if os.path.lexists(whole) else folder / VOCABULARY
@@ -220,7 +220,7 @@ def _has_one_token_per_character(content: dict[str, Any], model: dict[str, Any])
 
 
 def _has_digits_apart(splitter: Any) -> bool:
-    """Read how a text is cut: at bytes, as GPT-2 does; before it perhaps digit by digit."""
+    """Return whether the pre-tokenizer separates digits; other pre-tokenizers are refused."""
     steps = [_object(splitter, "pre_tokenizer")]
     if steps[0].get("type") == "Sequence":
         inner = _list(steps[0].get("pretokenizers") or [], "pretokenizers")
@@ -236,7 +236,7 @@ def _has_digits_apart(splitter: Any) -> bool:
 
 
 def _refuse_templates(processor: Any) -> None:
-    """Refuse what adds tokens to a text; the byte level's adds none."""
+    """Refuse a post-processor that adds tokens."""
     steps = processor.get("processors") if isinstance(processor, dict) else None
     for step in [processor] if steps is None else _list(steps, "processors"):
         if step is not None and _object(step, "post_processor").get("type") != "ByteLevel":
@@ -274,4 +274,4 @@ def _merges(content: Any) -> list[tuple[str, str]]:
     for pair in pairs:
         if not isinstance(pair, list) or [type(token) for token in pair] != [str, str]:
             raise PretrainedError(f"merges: {quote(pair)} is no pair of tokens")
-    return [(left, right) for left, right in pairs]
+    return [(first, second) for first, second in pairs]

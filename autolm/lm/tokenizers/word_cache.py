@@ -1,7 +1,7 @@
-"""Token ids of words: every distinct word is merged once, however often a text has it.
+"""A cache of token ids: each distinct word of a text is merged once.
 
-`BPETokenizer` and GPT-2's own vocabulary, which differ in their ids, both encode by it. What comes
-in pieces, and may be larger than memory, is joined here into blocks that can be encoded apart.
+Both `BPETokenizer` and `VocabularyTokenizer` use it. Text that is given in pieces is joined into
+blocks that can be encoded separately, so it may be larger than memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ _MAX_CACHED = 1 << 16
 
 
 class WordCache(dict[str, Sequence[int]]):
-    """The token ids of words, found when a word is first asked for.
+    """Token ids by word, computed at first use.
 
     Parameters
     ----------
     pairs, merged
-        What each merge joins, by rank, and the id that it makes.
+        The pair of each merge and the id of its token, by rank.
     byte_ids
         The id of each byte.
 
@@ -46,7 +46,7 @@ class WordCache(dict[str, Sequence[int]]):
         return list(chain.from_iterable(map(self.__getitem__, split_like_gpt(text))))
 
     def ids_of_chunk(self, text: str) -> list[int]:
-        """Return the ids of a text that is merged as a whole, and not remembered."""
+        """Return the ids of a text that is merged as a whole, without caching."""
         byte_ids = [self._byte_ids[byte] for byte in bytes_of(text)]
         return apply_merges(byte_ids, self._ranks, self._merged)
 
@@ -67,7 +67,7 @@ def blocks_of(
     pieces
         Together, the text.
     last_cut
-        Says where a text may be cut, whatever comes after it, as late as possible; 0 is nowhere.
+        Returns the last position where a text can be cut for any continuation; 0 for none.
 
     Examples
     --------
@@ -75,22 +75,22 @@ def blocks_of(
     ['a bc d ', 'e']
     """
     size = size or BLOCK
-    waiting, length, enough = list[str](), 0, size
+    buffer, length, threshold = list[str](), 0, size
     for piece in pieces:
-        waiting.append(piece)
+        buffer.append(piece)
         length += len(piece)
-        if length >= enough:
-            text = "".join(waiting)
+        if length >= threshold:
+            text = "".join(buffer)
             cut = last_cut(text)
             if cut:
                 yield text[:cut]
-            waiting, length = [text[cut:]], len(text) - cut
-            enough = max(size, 2 * length)  # what cannot be cut is not searched again and again
-    text = "".join(waiting)
+            buffer, length = [text[cut:]], len(text) - cut
+            threshold = max(size, 2 * length)  # avoids searching the same text repeatedly
+    text = "".join(buffer)
     if text:
         yield text
 
 
 def sliced(text: str) -> Iterator[str]:
-    """Yield a text in pieces."""
+    """Yield a text in slices of `BLOCK` characters."""
     return (text[start : start + BLOCK] for start in range(0, len(text), BLOCK))
