@@ -656,7 +656,10 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         {"node": node(lambda: LEAF), "data": GRAD},
     ),
     "walking.Edit.text": (lambda: edit(ROOT, LEAF, 2.0).text, {"label": LABEL}),
-    "walking.Explanation.text": (lambda: explain(LEAF, ROOT).text, {"label": LABEL}),
+    "walking.Explanation.text": (
+        lambda: explain(LEAF, ROOT).text,
+        {"label": LABEL, "most": optional(count(20))},
+    ),
     "walking.Walk.add": (
         lambda: walk().add,
         {"breakpoint": only(lambda: Breakpoint(StepSelection("always", (0,))))},

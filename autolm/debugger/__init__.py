@@ -1,6 +1,6 @@
-"""The prompt: backprop in the language of pdb, and in gdb's backwards (floor 5).
+"""The debugger: a prompt with the commands of pdb, and of gdb for going back.
 
-A face of `walking`, by its public names: what moves stands there, what is read and printed here.
+`walking` moves through a pass; this package reads commands and prints.
 """
 
 from autolm.debugger.stop_backward import debug, set_trace

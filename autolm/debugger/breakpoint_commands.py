@@ -1,4 +1,4 @@
-"""The commands that say where to stop: breakpoints, conditions, watches, and what to do there."""
+"""The commands for breakpoints: where to stop, on which condition, and what to run there."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The debugger: backprop at a prompt, in the language of pdb, and in that of gdb backwards.
+"""The prompt over one backward pass, with the commands of pdb, and of gdb for going back.
 
-It stands before a step, as pdb stands before a line: what the screen says of it will happen, and
-what `.grad` says has happened. This file holds the commands that go somewhere; `stopping.py` those
-that say where to stop, and `looking.py` those that look.
+It stops before a step, as pdb stops before a line. This file has the commands that move;
+`breakpoint_commands.py` has those for breakpoints, `inspection_commands.py` those that show data.
 """
 
 from __future__ import annotations

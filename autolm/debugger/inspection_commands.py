@@ -1,6 +1,6 @@
-"""The commands that look: names and numbers, lists, places, reasons, pictures, one number of many.
+"""The commands that show names, numbers, steps, explanations and pictures.
 
-They change nothing, except for `set`, which asks what would be if a number were another.
+They change nothing, except for `set`, which changes a number and recomputes what depends on it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""A prompt that forgives: the loop that reads commands, and everything a hand expects of it.
+"""The loop that reads commands: aliases, history, completion, help and start-up files.
 
-A mistake costs one line. Ctrl-C stops what runs, and never the session; the end of input leaves it.
-An empty line repeats the last command, `;;` stands between two, and what is no command is Python.
-What the commands do stands in `commands.py`, `stopping.py` and `looking.py`; here is nothing about
-gradients.
+An error prints one line. Ctrl-C stops a command, not the session; the end of input quits. An empty
+line repeats the last command, `;;` separates two commands, and any other line is Python. The
+commands themselves are in `commands.py`, `breakpoint_commands.py` and `inspection_commands.py`.
 """
 
 from __future__ import annotations

@@ -120,11 +120,18 @@ class Explanation:
             return self.text()
 
     def text(self, label: Label = label, most: int | None = None) -> str:
-        """Write it, one line for each use and each path, with the names that `label` gives.
+        """Return the explanation as text: a line for each use and each path.
 
-        More uses than `most` are only counted.
+        Parameters
+        ----------
+        label
+            Returns the name of a node.
+        most
+            The largest number of uses to list; the others are only counted.
         """
         read_function("explain", "label", label, "a function of a node")
+        if most is not None:
+            most = read_int("explain", "most", most, low=0)
         lines = [self._summary(label)]
         rows = self._rows(label)
         more = 0 if most is None else max(0, len(rows) - most)

@@ -1,7 +1,7 @@
-"""What an editor talks to: it starts the program in a process of its own, and stands between.
+"""The debug adapter: it starts the program in its own process, and relays messages to the editor.
 
-The program's process answers by itself, in `session`; here is what concerns it as a process: its
-beginning and its end, what it prints, and that it may be started again.
+The program's process answers requests in `session`. The adapter starts, restarts and ends the
+process, and forwards its output.
 """
 
 from __future__ import annotations

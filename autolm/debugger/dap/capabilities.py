@@ -1,4 +1,4 @@
-"""What the adapter can do, as it tells an editor."""
+"""The capabilities that the adapter reports to an editor."""
 
 from autolm.debugger.dap.editor_breakpoints import NON_FINITE
 

@@ -1,4 +1,4 @@
-"""What the editor said of itself: how it counts lines and columns, and how it writes paths."""
+"""The conventions of an editor: how it counts lines and columns, and how it writes paths."""
 
 from __future__ import annotations
 

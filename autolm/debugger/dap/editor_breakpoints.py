@@ -1,8 +1,7 @@
-"""The breakpoints of an editor: as they were told, and what they are in the pass at hand.
+"""The breakpoints of an editor, and the breakpoints of the walk that they become in each pass.
 
-They are told before there is a graph, and hold in every pass. So each is kept as it was told; in a
-pass it becomes a `Breakpoint` of the walk, and the editor learns whether there is a step that it
-fits, and at which line.
+An editor sets breakpoints before there is a graph, and they apply to every pass. In a pass, each
+becomes a `Breakpoint` of the walk; the editor learns whether a step matches it, and at which line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an editor shows of a pass at rest: the calls, the scopes and the variables in them."""
+"""The stack, scopes and variables that an editor shows while a pass is stopped."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""One backward pass before the eyes of an editor: its moves, and what it looks at.
+"""The requests of an editor during one backward pass: moves, breakpoints and inspection.
 
-A visit stands in the program's own thread, where `backward()` was called. Between two moves, and
-between two steps of a long one, it answers the requests that have come; after each move it tells
-the editor where the pass has come to rest.
+A handler runs in the program's thread, where `backward()` was called. It answers requests between
+moves, and between the steps of a long move. After each move it reports where it stopped.
 """
 
 from __future__ import annotations

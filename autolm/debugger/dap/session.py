@@ -1,8 +1,7 @@
-"""The program's end of a debugging session: it answers the editor, and stops the passes.
+"""The program's side of a debugging session: it answers the editor and stops the passes.
 
-A thread of its own reads what the editor sends. While the program stands in a pass, or walks one,
-the `visit` answers in the program's thread; while the program runs, there is nothing to look at,
-and what can be said at all is said here.
+A thread reads what the editor sends. During a pass, the `PassHandler` answers in the program's
+thread. While the program runs, this module answers the requests that need no pass.
 """
 
 from __future__ import annotations
