@@ -36,11 +36,11 @@ class Call(NamedTuple):
         return tensors, end_to_end(self.op(*tensors, **self.attributes))
 
 
-def end_to_end(found):
+def end_to_end(actual):
     """Lay several results end to end; the places that some tell besides are left out."""
-    if isinstance(found, Tensor):
-        return found
-    kept = [part for part in found if isinstance(part, Tensor)]
+    if isinstance(actual, Tensor):
+        return actual
+    kept = [part for part in actual if isinstance(part, Tensor)]
     return ops.concatenate([part.reshape(part.size) for part in kept])
 
 

@@ -134,8 +134,8 @@ def holds_only_texts(value: Any) -> bool:
     return is_many and all(isinstance(each, str) for each in value)
 
 
-def choice(good: str | None, *others: str | None) -> Argument:
-    return Argument(lambda: good, lambda v: v is None and None in others)
+def choice(good: str | None, *other_axes: str | None) -> Argument:
+    return Argument(lambda: good, lambda v: v is None and None in other_axes)
 
 
 def path(good: str) -> Argument:
@@ -422,7 +422,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         {**SAMPLED, "logits": lists(lambda: np.array([0.0, 1.0])), "rng": RNG},
     ),
     "lm.stream_text": (
-        lambda: lambda **told: list(stream_text(**told)),
+        lambda: lambda **options: list(stream_text(**options)),
         {
             **SAMPLED,
             "model": only(lambda: TinyLM(9, WIDTH, 2, 8, 1, seed=0)),
@@ -480,7 +480,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         {"text": text("cat"), "allow_special": flag(True)},
     ),
     "lm.BPETokenizer.encode_iterable": (
-        lambda: lambda pieces, **told: list(bpe().encode_iterable(pieces, **told)),
+        lambda: lambda pieces, **options: list(bpe().encode_iterable(pieces, **options)),
         {
             "pieces": Argument(lambda: [WORDS, " cat"], holds_only_texts),
             "allow_special": flag(True),
@@ -740,7 +740,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
 }
 
 
-PLACES = [(name, argument) for name, (_, told) in CALLS.items() for argument in told]
+PLACES = [(name, argument) for name, (_, options) in CALLS.items() for argument in options]
 
 
 ROOMS = {
@@ -826,22 +826,22 @@ OTHER_WORDS = {
 
 def complaint(name: str, argument: str, value: Any) -> str | None:
     """Say what is wrong with the answer to an odd value in the place of one argument."""
-    make, told = CALLS[name]
-    arguments = {each: right.make() for each, right in told.items()} | {argument: value}
+    make, options = CALLS[name]
+    arguments = {each: right.make() for each, right in options.items()} | {argument: value}
     try:
         make()(**arguments)
     except (TypeError, ValueError, IndexError, OSError) as error:
         what = f"{argument}={value!r}: {type(error).__name__}: {error}"
         if not ended_by_a_raise_of_ours(error):
             return f"not our words: {what}"
-        if not told[argument].has_meaning(value) and not names_it(str(error), argument):
+        if not options[argument].has_meaning(value) and not names_it(str(error), argument):
             return f"does not name it: {what}"
         return f"no message for people: {what}" if " at 0x" in str(error) else None
     except Exception as error:
         kinds = RuntimeError | FloatingPointError | ModuleNotFoundError
         allowed = isinstance(error, kinds) and ended_by_a_raise_of_ours(error)
         return None if allowed else f"{argument}={value!r}: {type(error).__name__}: {error}"
-    return None if told[argument].has_meaning(value) else f"accepted: {argument}={value!r}"
+    return None if options[argument].has_meaning(value) else f"accepted: {argument}={value!r}"
 
 
 @pytest.mark.table(3)

@@ -1,7 +1,7 @@
 """Property tests of gradients: an oracle, laws, strategies and diagnoses (layer 5).
 
-``check_op(my_op)`` tests an operation in one line and names the mistake. There is no step size to
-choose: derivatives are exact where the forward allows it, and have an error bound otherwise. The
+``check_op(my_op)`` tests an operation in one line and names the mistake. No step size has to be
+chosen: derivatives are exact where the forward allows it, and have an error bound otherwise. The
 oracle shares no code with the operations under test.
 """
 

@@ -89,7 +89,7 @@ class Expression:
     def features(self) -> Counter[str]:
         """Count what this graph exercises."""
         counts: Counter[str] = Counter()
-        uses = Counter(i for each in self.applications for i in set(each.operands))
+        uses = Counter(i for application in self.applications for i in set(application.operands))
         counts["shared node"] = sum(count > 1 for count in uses.values())
         counts["alias"] = sum(len(set(a.operands)) < len(a.operands) for a in self.applications)
         counts["unequal diamond"] = int(self._has_unequal_diamond())
@@ -148,8 +148,8 @@ def expressions(
     >>> test_the_graph_is_finite()
     """
     if not isinstance(operations, tuple | list):
-        given = quote(operations)
-        raise TypeError(f"expressions: operations must be a list of primitives, not {given}")
+        text = quote(operations)
+        raise TypeError(f"expressions: operations must be a list of primitives, not {text}")
     subjects = [_subject("operations", op) for op in operations]
     needed = None if required is None else _subject("required", required)
     if not subjects and needed is None:
@@ -198,12 +198,12 @@ class _Growing:
         self.draw = draw
         self.leaves: list[Array] = []
         self.applications: list[Application] = []
-        # Nodes are numbered as they come: a leaf by its place, an application by ~place, until
+        # While drawing, a leaf has its index as number, and an application ~index, until
         # `finished` puts the leaves first.
         self.data: dict[int, Array] = {}
 
     def apply(self, subject: Subject, only_new_leaves: bool = False) -> None:
-        """Add one application; leave the graph as it was if its data would not be tame."""
+        """Add one application; undo it if its data would not be tame."""
         wanted, attributes = self._shapes_wanted(subject, only_new_leaves)
         leaves, applications = len(self.leaves), len(self.applications)
         operands = [
@@ -276,8 +276,8 @@ class _Growing:
             shaped = [self.data[node].shape for node in inside]
             fitting = [
                 node
-                for node, own in zip(inside, shaped, strict=True)
-                if own == shape or (stretches and _stretches(own, shape))
+                for node, own_shape in zip(inside, shaped, strict=True)
+                if own_shape == shape or (stretches and _stretches(own_shape, shape))
             ]
             if inside and self.draw(st.integers(0, 3)):
                 chosen: int = self.draw(st.sampled_from(fitting or inside))
@@ -306,15 +306,15 @@ class _Growing:
     ) -> Array | None:
         if subject.op.kinks and _near_a_kink(arrays, edges_in(attributes)):
             return None
-        moved = [x + CLEARANCE / 4 if x.dtype.kind == "f" else x for x in arrays]
+        shifted = [x + CLEARANCE / 4 if x.dtype.kind == "f" else x for x in arrays]
         try:
             result, _ = subject.run(Call(*arrays, **attributes).copy())
             # A step to the side would show a division by almost nothing.
-            beside, _ = subject.run(Call(*moved, **attributes))
+            nearby, _ = subject.run(Call(*shifted, **attributes))
         except OperationError:
             return None  # other laws report it
         with np.errstate(invalid="ignore"):  # infinity minus itself is nan, and not tame
-            steep = ~(np.abs(beside - result) <= CLEARANCE / 4 * TAME)
+            steep = ~(np.abs(nearby - result) <= CLEARANCE / 4 * TAME)
         tame = np.all(np.abs(result) <= TAME) and not np.any(steep)
         return result if tame and result.size <= 4 * LARGEST else None
 

@@ -386,10 +386,10 @@ def _evaluated(
 
 
 def _upstream(name: str, upstream: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    sent = upstream_for(shape) if upstream is None else _finite(name, upstream)
-    if sent.shape != shape:
-        raise ValueError(f"{name}: upstream is {sent.shape}, and the result {shape}")
-    return sent
+    gradient = upstream_for(shape) if upstream is None else _finite(name, upstream)
+    if gradient.shape != shape:
+        raise ValueError(f"{name}: upstream is {gradient.shape}, and the result {shape}")
+    return gradient
 
 
 def _finite(name: str, upstream: Any) -> Array:

@@ -1,7 +1,7 @@
 """Kinks and jumps: points where a function has two slopes, or none.
 
 On a *kink* the slopes of the two sides differ, and any slope between them is right. On a *jump* the
-values do not meet, so there is no slope, and nothing to be right about. Each side is differentiated
+values of the two sides differ, so that the slope is undefined. Each side is differentiated
 by extrapolation from several steps, with an estimate of the error: a function that bends sharply,
 but smoothly, is not taken for one that breaks.
 """
@@ -34,9 +34,9 @@ class Sides:
     Attributes
     ----------
     slopes
-        Of the two sides, stacked; not finite where a side has none.
+        Slopes of the two sides, stacked; not finite where a side has none.
     doubt
-        How far from the truth they may be, for each element of the result.
+        Error bound of the slopes, for each element of the result.
     jumps
         Where the values of the two sides do not meet.
     """
@@ -163,11 +163,11 @@ def range_nearby(
     slopes: list[float] = []
     for order in orders:
         parts = np.split(order * APART, np.cumsum([x.size for x in point])[:-1])
-        moved = [
+        separated = [
             x + part.reshape(x.shape) if x.dtype.kind == "f" else x
             for x, part in zip(point, parts, strict=True)
         ]
-        slopes += two_sides(function, moved, direction).range(upstream)
+        slopes += two_sides(function, separated, direction).range(upstream)
     finite = [slope for slope in slopes if np.isfinite(slope)]
     return min(finite, default=0.0), max(finite, default=0.0)
 

@@ -138,7 +138,7 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: 
         return LawOutcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")
     reasons = "; ".join(f"{reason} ({count}×)" for reason, count in tally.undecided.items())
     decided = tally.examples > tally.undecided.total()
-    if not decided and law.at_edges:  # an operation may refuse all that lies on an edge
+    if not decided and law.at_edges:  # an operation may refuse all calls on an edge
         return LawOutcome(law, Status.NOT_EXERCISED, tally, reasons)
     return LawOutcome(law, Status.HOLDS if decided else Status.UNDECIDED, tally, reasons)
 
@@ -220,7 +220,7 @@ def _try(law: Law, subject: Subject, call: Call, tally: Tally) -> LawBroken | No
     try:
         with np.errstate(all="ignore"):
             if call.upstream is None:
-                subject.run(call)  # which raises: that is why there is no upstream gradient
+                subject.run(call)  # raises: for want of a result the call has no upstream gradient
             law.check(subject, call, tally)
     except LawBroken as broken:
         return broken

@@ -80,7 +80,7 @@ def mutation_report(op: Primitive, test: Callable[..., Any]) -> MutationReport:
     Raises
     ------
     TypeError
-        If `op` is no primitive, or `test` no function.
+        If `op` is not a primitive, or `test` not a function.
     ValueError
         If the test fails without any mutation.
 
@@ -121,7 +121,7 @@ def _failure(test: Callable[..., Any], arguments: Sequence[Any]) -> BaseExceptio
         test(*arguments)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as failure:  # what pytest.fail raises is no Exception
+    except BaseException as failure:  # pytest.fail raises a BaseException
         return failure
     return None
 

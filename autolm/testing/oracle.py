@@ -108,21 +108,21 @@ def differentiate(
 
 
 def _read_point(function: Any, point: Any, domains: Any, judge: Any) -> tuple[Array, ...]:
-    """Return the operands as arrays; refuse what `differentiate` is given and cannot use."""
-    for argument, given in (("function", function), ("judge", judge)):
-        if not callable(given) and not (argument == "judge" and given is None):
-            raise TypeError(f"differentiate: {argument} must be a function, not {quote(given)}")
+    """Return the operands as arrays; raise for arguments of a wrong type."""
+    for argument, value in (("function", function), ("judge", judge)):
+        if not callable(value) and not (argument == "judge" and value is None):
+            raise TypeError(f"differentiate: {argument} must be a function, not {quote(value)}")
     if not isinstance(point, tuple | list):
         raise TypeError(f"differentiate: point must be a list of arrays, not {quote(point)}")
     arrays = tuple(map(np.asarray, point))
-    for x, given in zip(arrays, point, strict=True):
+    for x, value in zip(arrays, point, strict=True):
         if x.dtype.kind not in "biuf":
-            raise TypeError(f"differentiate: point must hold real numbers, not {quote(given)}")
+            raise TypeError(f"differentiate: point must hold real numbers, not {quote(value)}")
     if domains is not None and (
         not isinstance(domains, tuple | list) or len(domains) != len(arrays)
     ):
-        each = f"one (low, high) or None for each of {len(arrays)} operands"
-        raise ValueError(f"differentiate: domains must be {each}, not {quote(domains)}")
+        expected = f"one (low, high) or None for each of {len(arrays)} operands"
+        raise ValueError(f"differentiate: domains must be {expected}, not {quote(domains)}")
     return arrays
 
 

@@ -15,7 +15,7 @@ from autolm.outside.message import message
 
 @dataclass
 class Search:
-    """The budget of a search besides the settings of hypothesis."""
+    """Budget of a search, in addition to the settings of hypothesis."""
 
     seconds: float | None = None  # of the processor for each check, at least
 
@@ -27,10 +27,21 @@ EXAMPLES = {"dev": 12, "ci": 25, "nightly": 1000}
 def load_profiles(name: str | None = None, seconds: float | None = None) -> str:
     """Register dev, ci and nightly with hypothesis, load one, and return its name.
 
-    With a budget of `seconds` each check goes on with more examples until it is spent.
+    Without a name, HYPOTHESIS_PROFILE names the profile; its default is ci if CI is true, else dev.
+    Examples are the same in every run, except for nightly.
 
-    Without a name it is what HYPOTHESIS_PROFILE says, else ci where CI is true, else dev. Examples
-    are the same in every run, but for nightly.
+    Parameters
+    ----------
+    name
+        dev, ci or nightly.
+    seconds
+        CPU time of each check: it tries more examples until the time is over. By default the
+        profile alone limits the search.
+
+    Raises
+    ------
+    ValueError
+        For another name.
 
     Examples
     --------

@@ -36,10 +36,10 @@ def shift_invariant(axis: int = -1) -> Relation:
     axis = read_int("shift_invariant", "axis", axis)
 
     def violation(function: Function, call: Call) -> str:
-        x, *others = call.inputs
+        x, *other_inputs = call.inputs
         reduced = [1 if i == axis % x.ndim else n for i, n in enumerate(x.shape)]
         shift = np.linspace(0.5, 2.0, int(np.prod(reduced))).reshape(reduced)
-        off = _distance(function(x + shift, *others), function(*call.inputs))
+        off = _distance(function(x + shift, *other_inputs), function(*call.inputs))
         return f"a shift along axis {axis} changes the result by {off:.3g}" if off > CLOSE else ""
 
     def applies(call: Call) -> bool:
@@ -55,9 +55,9 @@ def permutation_equivariant(axis: int) -> Relation:
     def violation(function: Function, call: Call) -> str:
         length = call.inputs[0].shape[axis]
         order = np.roll(np.arange(length), 1)
-        moved = [np.take(x, order, axis) if _has(x, axis, length) else x for x in call.inputs]
+        permuted = [np.take(x, order, axis) if _has(x, axis, length) else x for x in call.inputs]
         expected = np.take(function(*call.inputs), order, axis)
-        off = _distance(function(*moved), expected)
+        off = _distance(function(*permuted), expected)
         return (
             f"a permutation along axis {axis} does more than permute the result (by {off:.3g})"
             if off > CLOSE
@@ -77,7 +77,7 @@ def _has(array: Array, axis: int, length: int) -> bool:
 
 
 def causal_along(axis: int) -> Relation:
-    """Build the relation `causal` for positions that lie along another axis than −2.
+    """Return the relation `causal` for positions along another axis than −2.
 
     Where an operand has more positions than the result, the last of both belong together. A call
     that says ``causal=False`` is let off.
@@ -102,8 +102,8 @@ def causal_along(axis: int) -> Relation:
         return ""
 
     def applies(call: Call) -> bool:
-        told = call.attributes.get("causal", True)
-        return bool(told) and any(-x.ndim <= axis < x.ndim for x in call.inputs)
+        is_causal = call.attributes.get("causal", True)
+        return bool(is_causal) and any(-x.ndim <= axis < x.ndim for x in call.inputs)
 
     return Relation("causal" if axis == -2 else f"causal_along({axis})", violation, applies)
 
@@ -114,9 +114,9 @@ def _dependence(
     """Return a table (positions of the result, positions of the operand): which moves which."""
     columns = []
     for position in range(inputs[operand].shape[axis]):
-        moved = [x.copy() for x in inputs]
-        np.moveaxis(moved[operand], axis, 0)[position] *= 1.25
-        changed = np.abs(function(*moved) - result) > CLOSE
+        inputs_changed = [x.copy() for x in inputs]
+        np.moveaxis(inputs_changed[operand], axis, 0)[position] *= 1.25
+        changed = np.abs(function(*inputs_changed) - result) > CLOSE
         columns.append(np.moveaxis(changed, axis, 0).reshape(result.shape[axis], -1).any(axis=1))
     return np.stack(columns, axis=1)
 

@@ -1,7 +1,7 @@
 """Programs that repeat a counterexample, and the location of what was checked.
 
-A program must get at the operation: by an import if it is in a module of a package, else by
-running its file. What is in neither, such as a local function or a lambda, has no program.
+A program imports the operation if it is in a package, and else runs its file. Local functions and
+lambdas have no program.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _line_of_class(name: str, path: str, default: int) -> int:
         tree = ast.parse("".join(linecache.getlines(path)))
     except (SyntaxError, ValueError):
         return default
-    classes = [each for each in ast.walk(tree) if isinstance(each, ast.ClassDef)]
-    return next((each.lineno for each in classes if each.name == name), default)
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return next((node.lineno for node in classes if node.name == name), default)
 
 
 def _relative(path: str) -> Path:

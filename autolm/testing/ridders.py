@@ -53,13 +53,19 @@ def central(
 
 
 def _smallest_step(point: Sequence[Array], direction: Sequence[Array]) -> float:
-    """Return the smallest step that doubles resolve beside the numbers of the point."""
+    """Return the smallest step that doubles resolve at the numbers of the point."""
     steps = [
         np.finfo(float).eps * np.abs(x[d != 0]) / np.abs(d[d != 0]).astype(float)
         for x, d in zip(point, direction, strict=True)
         if x.dtype.kind == "f"
     ]
-    return max((float(np.max(each, initial=0.0)) for each in steps), default=0.0) / RESOLVED
+    return (
+        max(
+            (float(np.max(steps_of_operand, initial=0.0)) for steps_of_operand in steps),
+            default=0.0,
+        )
+        / RESOLVED
+    )
 
 
 def _is_stepped(
@@ -83,14 +89,14 @@ def evaluate(
     function: Function, point: Sequence[Array], direction: Sequence[Array], step: np.longdouble
 ) -> Array:
     """Return `function` a step away from `point`, in long double if it can."""
-    moved = [
+    shifted = [
         np.asarray(x.astype(np.longdouble) + step * d) if x.dtype.kind == "f" else x
         for x, d in zip(point, direction, strict=True)
     ]
     try:
-        return np.asarray(function(*moved))
+        return np.asarray(function(*shifted))
     except Exception:  # a function that knows no long doubles, such as np.linalg's
-        doubles = [m.astype(float) if m.dtype.kind == "f" else m for m in moved]
+        doubles = [m.astype(float) if m.dtype.kind == "f" else m for m in shifted]
         return np.asarray(function(*doubles))
 
 
@@ -150,6 +156,6 @@ def _tableau(difference: Difference, step: np.longdouble) -> list[tuple[Array, A
 
 
 def _best(entries: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    estimates, errors = (np.stack(each) for each in zip(*entries, strict=True))
+    estimates, errors = (np.stack(parts) for parts in zip(*entries, strict=True))
     at = errors.argmin(axis=0)[None]
     return np.take_along_axis(estimates, at, 0)[0], np.take_along_axis(errors, at, 0)[0]

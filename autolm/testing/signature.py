@@ -147,8 +147,8 @@ def _read_operation(op: Any) -> Primitive:
         op = composed_primitive(op)
     if not isinstance(op, Primitive):
         if not callable(op):
-            given = quote(op)
-            raise TypeError(f"op must be a primitive, or a function of arrays, not {given}")
+            text = quote(op)
+            raise TypeError(f"op must be a primitive, or a function of arrays, not {text}")
         if hasattr(op, "named_parameters"):
             raise TypeError("op is a module, and no primitive; assert_gradients checks those")
         op = Primitive(op, getattr(op, "__name__", type(op).__name__))
@@ -178,8 +178,8 @@ def _operand_names(
 
 def _require_all(kinds: tuple[type, ...], argument: str, values: Sequence[Any]) -> None:
     if not isinstance(values, tuple | list):
-        given = quote(values)
-        raise TypeError(f"{argument} must be a list of {kinds[0].__name__}, not {given}")
+        text = quote(values)
+        raise TypeError(f"{argument} must be a list of {kinds[0].__name__}, not {text}")
     for value in values:
         if not isinstance(value, kinds):
             raise TypeError(f"{argument} must be a list of {kinds[0].__name__}; {value!r} is none")
@@ -188,8 +188,8 @@ def _require_all(kinds: tuple[type, ...], argument: str, values: Sequence[Any]) 
 def _require_shapes(name: str, case: Case | Pattern) -> None:
     """Refuse a case whose shapes are not as its kind writes them."""
     if not isinstance(case.shapes, tuple | list) or not case.shapes:
-        given = quote(case.shapes)
-        raise TypeError(f"{name}: a case in cases must have a shape per operand, not {given}")
+        text = quote(case.shapes)
+        raise TypeError(f"{name}: a case in cases must have a shape per operand, not {text}")
     for shape in case.shapes:
         if isinstance(case, Pattern):
             _require_letters(name, shape)
@@ -202,8 +202,8 @@ def _require_letters(name: str, shape: Any) -> None:
     words = shape.split() if isinstance(shape, str) else [""]
     letters = [letter for word in words if word != ANY_AXES for letter in word.split("·")]
     if not all(letter.isidentifier() for letter in letters) or words.count(ANY_AXES) > 1:
-        given = quote(shape)
-        raise ValueError(f'{name}: a shape of a Pattern in cases is as "… n k", not {given}')
+        text = quote(shape)
+        raise ValueError(f'{name}: a shape of a Pattern in cases is as "… n k", not {text}')
 
 
 def _read_attributes(name: str, attributes: Any) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def _read_domains(op: Primitive, domain: Any, count: int) -> Domains:
 
 def _read_intervals(domain: Any) -> Domains:
     """Read one interval for all operands, or a sequence of one for each."""
-    several = isinstance(domain, tuple | list) and any(not np.isscalar(each) for each in domain)
+    several = isinstance(domain, tuple | list) and any(not np.isscalar(edge) for edge in domain)
     try:
         return tuple(
             None if pair is None else read_domain("domain", pair)

@@ -1,7 +1,7 @@
 """A hypothesis state machine that uses the engine as people do: build, differentiate, mutate.
 
-It keeps a model of every leaf's gradient, told by the oracle, and holds the engine to it after each
-step. In a test suite one line is enough: ``TestGraphs = GraphMachine.TestCase``.
+It keeps the expected gradient of every leaf by the oracle, and compares the engine with it after
+each step. In a test suite one line is enough: ``TestGraphs = GraphMachine.TestCase``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class GraphMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.nodes)
     @rule(choice=st.data(), upstream=tensors(SHAPE))
     def call_backward(self, choice: st.DataObject, upstream: Array) -> None:
-        """Differentiate from any node; or be told that its operands were changed."""
+        """Differentiate from any node, or require the error that its operands were changed."""
         root = _often_the_last(choice, self.results or range(len(self.nodes)))
         if not self._is_fresh(root):
             return
@@ -90,9 +90,9 @@ class GraphMachine(RuleBasedStateMachine):
             return
         assert np.array_equal(upstream, before), "backward changed the upstream gradient"
         derivative = differentiate(lambda *v: self._value(root, v), self.variables)
-        for variable, sent in enumerate(gradient(derivative.jacobians()[0], upstream)):
-            if sent is not None:
-                self.expected[self.owner[variable]] += sent
+        for variable, contribution in enumerate(gradient(derivative.jacobians()[0], upstream)):
+            if contribution is not None:
+                self.expected[self.owner[variable]] += contribution
 
     @precondition(lambda self: self.results)
     @rule(choice=st.data(), data=tensors(SHAPE))
@@ -132,11 +132,11 @@ class GraphMachine(RuleBasedStateMachine):
 
     @property
     def results(self) -> list[int]:
-        """The nodes that are no leaves."""
+        """The nodes that are results of operations."""
         return [i for i, (op, *_) in enumerate(self.recipes) if op != "leaf"]
 
     def _renew(self, leaf: int) -> None:
-        """Let a new variable and node stand for the present data of a leaf."""
+        """Add a variable and a node for the present data of a leaf."""
         self.variables.append(self.leaves[leaf].data.copy())
         self.owner.append(leaf)
         self.nodes.append(self.leaves[leaf])
@@ -144,7 +144,7 @@ class GraphMachine(RuleBasedStateMachine):
         self.current[leaf] = len(self.nodes) - 1
 
     def _is_fresh(self, node: int) -> bool:
-        """Whether a node is no leaf, or one whose data is still that."""
+        """Whether a node is a result, or a leaf whose data has not changed."""
         kind, *rest = self.recipes[node]
         return bool(kind != "leaf" or self.current[self.owner[rest[0]]] == node)
 

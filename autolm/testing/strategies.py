@@ -28,7 +28,7 @@ Kind = Literal["generic", "kinky", "extreme"]
 REALS: Domain = (-math.inf, math.inf)
 KINKY = (0.0, 1.0, -1.0, 2.0)
 EXTREME = (800.0, -800.0, 40.0, -40.0, 1e8, -1e8, 1e-8, -1e-8, 1e-30, -1e-30, 0.5, -0.5)
-GAP = 1 / 16  # between generic numbers and whatever they should keep away from
+GAP = 1 / 16  # distance of generic numbers from kinks and from the edges of a domain
 MOST_ELEMENTS = 1 << 16  # of an array that is drawn, number by number
 EIGHTHS = (*range(2, 8), *range(9, 34))  # 0.25 to 4.125, without 1
 
@@ -172,8 +172,8 @@ def arrays_together(
             flags = draw(st.lists(st.booleans(), min_size=size, max_size=size))
             arrays.append(np.array(flags, dtype=bool).reshape(shape))
             continue
-        mine, drawn[domain] = drawn[domain][:size], drawn[domain][size:]
-        arrays.append(np.array(mine, dtype=np.float64).reshape(shape))
+        numbers_of_operand, drawn[domain] = drawn[domain][:size], drawn[domain][size:]
+        arrays.append(np.array(numbers_of_operand, dtype=np.float64).reshape(shape))
     return tuple(arrays)
 
 
@@ -216,8 +216,8 @@ def broadcastable_shapes(
 def _broadcastable_shapes(
     draw: st.DrawFn, count: int, max_dims: int, max_side: int
 ) -> tuple[Shape, ...]:
-    # Every other time axes that are stretched lie between two others; at times (1, n) stands under
-    # (k, m, n), where a rule may fold too few axes.
+    # In half of the draws an inner axis is stretched; in a quarter (1, n) broadcasts to (k, m, n),
+    # where a rule may sum over too few axes.
     ways = (
         ["any", "between", "under", "between"] if min(max_side - 1, max_dims - 2) > 0 else ["any"]
     )

@@ -1,4 +1,4 @@
-"""Hold a gradient against the oracle: how far apart they are, and what to conclude."""
+"""Compare a gradient with that of the oracle, and conclude a verdict."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEW = 64  # elements of an operand up to which each is differentiated by itself
 
 
 class Verdict(Enum):
-    """What is known of a gradient after a check."""
+    """The result of a check of a gradient."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -38,7 +38,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One element of a gradient: what the backward rule says, and what it should be."""
+    """One element of a gradient: its actual and its expected value."""
 
     operand: str
     index: tuple[int, ...]
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A gradient beside the oracle's."""
+    """The comparison of a gradient with that of the oracle."""
 
     verdict: Verdict
     digits: float  # to how many they agree
@@ -206,7 +206,7 @@ def _on_a_kink(
 ) -> bool:
     """Whether there is a kink here, and the slope found is between those of its two sides.
 
-    On a jump there is no slope, and any number will do.
+    On a jump the slope is undefined, and any finite number is accepted.
     """
     direction = unit_direction(derivative.point, operand, index)
     sides = two_sides(derivative.function, derivative.point, direction)
@@ -303,10 +303,12 @@ def largest(array: Array | None) -> float:
 
 def largest_contribution(root: Node, upstream: Any) -> float:
     """Return the largest number that a backward pass sends from a node to a parent."""
-    sent = [
+    magnitudes = [
         np.abs(contribution.value)
         for step in root.steps(upstream)
         for contribution in step.contributions
         if contribution.value is not None
     ]
-    return max((float(np.max(s, initial=0.0, where=np.isfinite(s))) for s in sent), default=0.0)
+    return max(
+        (float(np.max(s, initial=0.0, where=np.isfinite(s))) for s in magnitudes), default=0.0
+    )

@@ -84,9 +84,9 @@ def arrays(part: str, change: Callable[[dict[str, Any]], dict[str, Any]], whole:
         content, state = read_state(folder)
         prefix = f"{part}/"
         those = {k.removeprefix(prefix): a for k, a in content.items() if k.startswith(prefix)}
-        others = {k: a for k, a in content.items() if not k.startswith(prefix)}
+        other_axes = {k: a for k, a in content.items() if not k.startswith(prefix)}
         with np.errstate(all="ignore"):
-            content = others | {f"{prefix}{name}": a for name, a in change(those).items()}
+            content = other_axes | {f"{prefix}{name}": a for name, a in change(those).items()}
         if whole:
             del state["sha256"]
             state["checksums"] = {name: checksum_of_array(a) for name, a in content.items()}

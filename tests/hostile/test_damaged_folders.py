@@ -101,8 +101,8 @@ def test_a_damage_is_refused_in_one_line_or_does_not_matter(good, rightly, name:
     every = list(COMMANDS)
     today = every if NIGHTLY else [every[NAMED.index(name) % 2]]
     for command in today:
-        told = command == "info" and name.startswith(("config", "tokenizer"))  # as it is there
-        may_differ = told or bool(CHANGEABLE.match(name))
+        options = command == "info" and name.startswith(("config", "tokenizer"))  # as it is there
+        may_differ = options or bool(CHANGEABLE.match(name))
         assert_right_or_refused(good, rightly, command, DAMAGES[name], may_differ=may_differ)
 
 

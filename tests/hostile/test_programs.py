@@ -30,8 +30,8 @@ def test_a_right_program_is_stepped_and_drawn_with_its_lines(tmp_path: Path, nam
         assert stepped.code == 0, stepped
         assert re.search(rb"p\.py:\d", stepped.out), stepped
         assert b"* " in stepped.out and b"Traceback" not in stepped.out + stepped.error
-        shown = stepped.out.decode(encoding)
-        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", shown)
+        output = stepped.out.decode(encoding)
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", output)
 
 
 @pytest.mark.parametrize("name", some(ILL, 2))

@@ -37,9 +37,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_spares(ended: Ended, codes: tuple[int, ...] = (0,)) -> None:
     assert ended.code in codes, ended
-    shown = (ended.out + ended.error).decode()
-    assert not UNFIT.search(shown), shown
-    assert max(map(len, shown.splitlines()), default=0) < 3 * LONGEST, shown
+    output = (ended.out + ended.error).decode()
+    assert not UNFIT.search(output), output
+    assert max(map(len, output.splitlines()), default=0) < 3 * LONGEST, output
 
 
 @FEW

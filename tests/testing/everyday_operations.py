@@ -14,11 +14,11 @@ UNIT = (-0.9, 0.9)
 ABOVE = (0.0, math.inf)
 
 
-def right(**told):
+def right(**options):
     """Register a forward with what `check_op` is told of it."""
 
     def register(forward):
-        RIGHT[forward.__name__] = (forward, told)
+        RIGHT[forward.__name__] = (forward, options)
         return forward
 
     return register
@@ -52,9 +52,9 @@ def elu_by_masks(x):
     y[low] = np.exp(x[low]) - 1
 
     def backward(g):
-        sent = g.copy()
-        sent[low] = g[low] * (y[low] + 1)
-        return (sent,)
+        gradient = g.copy()
+        gradient[low] = g[low] * (y[low] + 1)
+        return (gradient,)
 
     return y, backward
 
@@ -406,8 +406,8 @@ def norm_of_rows(x):
 def product_of_all(x):
     def backward(g):
         flat = x.ravel()
-        others = [np.prod(np.delete(flat, i)) for i in range(flat.size)]
-        return (g * np.array(others).reshape(x.shape),)
+        other_axes = [np.prod(np.delete(flat, i)) for i in range(flat.size)]
+        return (g * np.array(other_axes).reshape(x.shape),)
 
     return x.prod(), backward
 
@@ -422,9 +422,9 @@ def sorted_rows(x):
     order = np.argsort(x, axis=-1)
 
     def backward(g):
-        sent = np.empty_like(g)
-        np.put_along_axis(sent, order, g, -1)
-        return (sent,)
+        gradient = np.empty_like(g)
+        np.put_along_axis(gradient, order, g, -1)
+        return (gradient,)
 
     return np.take_along_axis(x, order, -1), backward
 
@@ -553,11 +553,13 @@ def images_convolved(x, w):
     windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(2, 3))
 
     def backward(g):
-        sent = np.zeros_like(x)
+        gradient = np.zeros_like(x)
         for i in range(g.shape[2]):
             for j in range(g.shape[3]):
-                sent[:, :, i : i + kh, j : j + kw] += np.einsum("bf,fcuv->bcuv", g[:, :, i, j], w)
-        return sent, np.einsum("bfij,bcijuv->fcuv", g, windows)
+                gradient[:, :, i : i + kh, j : j + kw] += np.einsum(
+                    "bf,fcuv->bcuv", g[:, :, i, j], w
+                )
+        return gradient, np.einsum("bfij,bcijuv->fcuv", g, windows)
 
     return np.einsum("bcijuv,fcuv->bfij", windows, w), backward
 
@@ -577,8 +579,8 @@ def cholesky(a):
         p = np.tril(lower.T @ g)
         p[np.diag_indices(n)] /= 2
         inverse = np.linalg.inv(lower)
-        sent = inverse.T @ p @ inverse
-        return ((sent + sent.T) / 2,)
+        gradient = inverse.T @ p @ inverse
+        return ((gradient + gradient.T) / 2,)
 
     return lower, backward
 
@@ -615,9 +617,9 @@ def rows_looked_up(table):
     ids = np.array([1, 0, 1])
 
     def backward(g):
-        sent = np.zeros_like(table)
-        np.add.at(sent, ids, g)
-        return (sent,)
+        gradient = np.zeros_like(table)
+        np.add.at(gradient, ids, g)
+        return (gradient,)
 
     return table[ids], backward
 

@@ -27,9 +27,11 @@ class Figure:
     seconds: tuple[float, ...]  # of the processor, for each check
 
     def __str__(self):
-        told = f"{self.operations} right operations, {self.examples} examples"
+        options = f"{self.operations} right operations, {self.examples} examples"
         alarms = f"{len(self.alarms)} alarms {' '.join(self.alarms)}".strip()
-        return f"{told}: {alarms}; {median(self.seconds):.1f} s a check, {max(self.seconds):.1f} s"
+        return (
+            f"{options}: {alarms}; {median(self.seconds):.1f} s a check, {max(self.seconds):.1f} s"
+        )
 
 
 def figure(examples, of_each_law=30):
@@ -38,9 +40,9 @@ def figure(examples, of_each_law=30):
     for checked, name in enumerate(cycle(RIGHT)):
         if checked >= len(RIGHT) and tried >= examples:
             break
-        forward, told = RIGHT[name]
+        forward, options = RIGHT[name]
         start = time.process_time()
-        report = report_on(Subject.of(forward, **told), of_each_law)
+        report = report_on(Subject.of(forward, **options), of_each_law)
         seconds.append(time.process_time() - start)
         tried += report.examples
         if report.verdict is not Verdict.CORRECT:

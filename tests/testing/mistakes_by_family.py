@@ -10,11 +10,11 @@ from autolm.ops.array_operation import Case
 WRONG = {}  # name -> (forward, what check_op is told, words of a right diagnosis)
 
 
-def wrong(*words, **told):
+def wrong(*words, **options):
     """Register a wrong forward with what names its mistake."""
 
     def register(forward):
-        WRONG[forward.__name__] = (forward, told, words)
+        WRONG[forward.__name__] = (forward, options, words)
         return forward
 
     return register

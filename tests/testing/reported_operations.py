@@ -17,11 +17,11 @@ LOG_2 = math.log(2)
 SITE = "https://github.com/"
 
 
-def reported(address, *words, **told):
+def reported(address, *words, **options):
     """Register a wrong forward with the address of its report."""
 
     def register(forward):
-        REPORTED[forward.__name__] = (forward, told, SITE + address, words)
+        REPORTED[forward.__name__] = (forward, options, SITE + address, words)
         return forward
 
     return register
@@ -337,9 +337,9 @@ def lookup_keeps_the_last(x):
     ids = np.array([0, 2, 0])
 
     def backward(g):
-        sent = np.zeros_like(x)
-        sent[ids] = g
-        return (sent,)
+        gradient = np.zeros_like(x)
+        gradient[ids] = g
+        return (gradient,)
 
     return x[ids], backward
 

@@ -175,9 +175,9 @@ def in_order(a):
     order = np.argsort(a.real, axis=-1)
 
     def backward(grad):
-        sent = np.empty_like(grad)
-        np.put_along_axis(sent, order, grad, -1)
-        return (sent,)
+        gradient = np.empty_like(grad)
+        np.put_along_axis(gradient, order, grad, -1)
+        return (gradient,)
 
     return np.take_along_axis(a, order, -1), backward
 
@@ -187,7 +187,7 @@ def solution(a, b):
     x = np.linalg.solve(a, b)
 
     def backward(grad):
-        sent = np.linalg.solve(a.T, grad)
-        return -np.outer(sent, x), sent
+        gradient = np.linalg.solve(a.T, grad)
+        return -np.outer(gradient, x), gradient
 
     return x, backward

@@ -55,9 +55,9 @@ def loss_of_kept_rows(x):
     y, rule = stable_log_softmax(x)
 
     def backward(g):
-        sent = np.zeros_like(x)
-        sent[np.arange(4), targets] = -g * kept
-        return rule(sent)
+        gradient = np.zeros_like(x)
+        gradient[np.arange(4), targets] = -g * kept
+        return rule(gradient)
 
     return -y[np.arange(4), targets] * kept, backward
 
@@ -101,8 +101,8 @@ def of_squared_norm(g, x):
 
 @right_for("product_with_zeros")
 def of_product(g, x):
-    others = [np.prod(np.delete(x.ravel(), i)) for i in range(x.size)]
-    return (g * np.reshape(others, x.shape),)
+    other_axes = [np.prod(np.delete(x.ravel(), i)) for i in range(x.size)]
+    return (g * np.reshape(other_axes, x.shape),)
 
 
 @right_for("rms_norm_without_its_weight", "rms_norm_forgets_the_weight")
@@ -110,8 +110,8 @@ def of_product(g, x):
 def of_rms_norm(g, x, weight):
     inverse = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-6)
     normal, inner = x * inverse, g * weight
-    sent = inverse * (inner - normal * along(inner * normal) / x.shape[-1])
-    return sent, (g * normal).sum(axis=0)
+    gradient = inverse * (inner - normal * along(inner * normal) / x.shape[-1])
+    return gradient, (g * normal).sum(axis=0)
 
 
 @right_for("layer_norm_of_two_axes", "layer_norm_subtracts_twice")
@@ -182,8 +182,8 @@ def of_logarithm(g, x):
 def of_batch_norm(g, x, scale):
     y, inverse = normal_and_inverse(x, axis=0)
     inner = g * scale
-    sent = inverse * (inner - inner.mean(axis=0) - y * (inner * y).mean(axis=0))
-    return sent, (g * y).sum(axis=0)
+    gradient = inverse * (inner - inner.mean(axis=0) - y * (inner * y).mean(axis=0))
+    return gradient, (g * y).sum(axis=0)
 
 
 @right_for("leaky_relu_by_its_result")
@@ -198,9 +198,9 @@ def of_elu(g, x):
 
 @right_for("lookup_keeps_the_last")
 def of_lookup(g, x):
-    sent = np.zeros_like(x)
-    np.add.at(sent, [0, 2, 0], g)
-    return (sent,)
+    gradient = np.zeros_like(x)
+    np.add.at(gradient, [0, 2, 0], g)
+    return (gradient,)
 
 
 @right_for("axes_moved_twice")

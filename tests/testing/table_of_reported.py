@@ -48,11 +48,11 @@ def kind_of(report, words):
     return "false" if failure.diagnosis else "none"
 
 
-def timed(check, *arguments, **told):
+def timed(check, *arguments, **options):
     """Check, and return the report with the processor's time."""
     start = time.process_time()
     try:
-        report = check(*arguments, **told)
+        report = check(*arguments, **options)
     except GradientError as error:
         report = error.report
     return report, time.process_time() - start
@@ -71,8 +71,8 @@ def lines_of(collection, examples_count=None, names=None):
     """Check a collection, or some of it."""
     if collection == "NumPy":
         for name in names or REPORTED:
-            forward, told, address, words = REPORTED[name]
-            subjects = [Subject.of(rule, **told) for rule in (forward, TWINS[name])]
+            forward, options, address, words = REPORTED[name]
+            subjects = [Subject.of(rule, **options) for rule in (forward, TWINS[name])]
             wrong, right = (lambda s=s: report_on(s, examples_count) for s in subjects)
             yield line_of(name, address, words, wrong, right, None)
         return
@@ -88,9 +88,9 @@ def lines_of(collection, examples_count=None, names=None):
         from .jax.reported_rules import passes_check_grads as passes
     for name in names or CASES:
         case = CASES[name]
-        told = {"examples_count": examples_count, **case.told}
+        options = {"examples_count": examples_count, **case.options}
         wrong, right = (
-            lambda F=F, case=case, told=told: check_function(F, *case.examples, **told)
+            lambda F=F, case=case, options=options: check_function(F, *case.examples, **options)
             for F in (case.wrong, case.right)
         )
         yield line_of(name, case.address, case.words, wrong, right, not passes(case))
@@ -125,9 +125,9 @@ def main(collections):
             lines.append(line)
             print(f"{line.kind:7} {line.name}  {line.address}  {line.alarm}", flush=True)
         rows.append(row(collection, lines))
-        found = [line.by_the_library for line in lines if line.by_the_library is not None]
+        actual = [line.by_the_library for line in lines if line.by_the_library is not None]
         own = {"PyTorch": "gradcheck", "JAX": "check_grads"}.get(collection)
-        beside += [f"{own} finds {sum(found)} of {len(found)}"] if own else []
+        beside += [f"{own} finds {sum(actual)} of {len(actual)}"] if own else []
     print(table(rows))
     print("; ".join(beside))
 

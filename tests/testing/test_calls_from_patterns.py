@@ -37,15 +37,15 @@ def drawn(shape, kind, count=60, edge=False):
     def op(*arrays, it):
         return arrays[0], lambda grad: (grad,)
 
-    found = []
+    actual = []
 
     @settings(max_examples=count, database=None)
     @given(Subject.of(op).ways_to_call(edge=edge))
     def note(way):
-        found.append((way[0], way[1]["it"]))
+        actual.append((way[0], way[1]["it"]))
 
     note()
-    return found
+    return actual
 
 
 def kinds_of(index):
@@ -65,11 +65,11 @@ def kinds_of(index):
 
 
 def test_an_index_is_of_every_kind_and_form():
-    found = {kind for _, index in drawn("…", Index(), 300) for kind in kinds_of(index)}
+    actual = {kind for _, index in drawn("…", Index(), 300) for kind in kinds_of(index)}
     forms = {"ndarray", "list", "tuple", "Tensor", "memoryview", "array"}
     masks = {"mask, ndarray", "mask, list", "mask, Tensor"}
     plain = {"int", "slice", "negative step", "None", "Ellipsis", "True", "repeats", "mixture"}
-    assert found >= forms | masks | plain
+    assert actual >= forms | masks | plain
 
 
 @pytest.mark.parametrize("form", [list, tuple, array, Tensor, memoryview, np.ndarray])
@@ -88,61 +88,61 @@ def test_an_index_takes_something():
 
 
 def test_an_axis_is_counted_from_either_end():
-    found = drawn("… n", Axis())
-    assert all(-len(shape) <= axis < len(shape) for (shape,), axis in found)
-    assert {np.sign(axis) for _, axis in found} == {-1, 0, 1}
+    actual = drawn("… n", Axis())
+    assert all(-len(shape) <= axis < len(shape) for (shape,), axis in actual)
+    assert {np.sign(axis) for _, axis in actual} == {-1, 0, 1}
 
 
 def test_several_axes_are_none_one_or_a_tuple_and_none_twice():
-    found = drawn("…", Axis(several=True))
-    assert {type(axis) for _, axis in found} == {type(None), int, tuple}
-    for (shape,), axis in found:
+    actual = drawn("…", Axis(several=True))
+    assert {type(axis) for _, axis in actual} == {type(None), int, tuple}
+    for (shape,), axis in actual:
         if isinstance(axis, tuple):
             assert len({i % len(shape) for i in axis}) == len(axis)
 
 
 def test_a_new_axis_has_a_place_at_both_ends():
-    found = [axis for _, axis in drawn(("n", "n"), Axis(new=True))]
-    assert set(found) == {-2, -1, 0, 1}
+    actual = [axis for _, axis in drawn(("n", "n"), Axis(new=True))]
+    assert set(actual) == {-2, -1, 0, 1}
 
 
 def test_an_order_names_every_axis_once():
-    found = drawn("…", Order())
-    assert any(order is None for _, order in found)
-    for (shape,), order in found:
+    actual = drawn("…", Order())
+    assert any(order is None for _, order in actual)
+    for (shape,), order in actual:
         if order is not None:
             np.empty(shape).transpose(order)
 
 
 def test_a_new_shape_holds_the_same_elements():
-    found = drawn("…", NewShape())
-    assert any(-1 in new for _, new in found)
-    for (shape,), new in found:
+    actual = drawn("…", NewShape())
+    assert any(-1 in new for _, new in actual)
+    for (shape,), new in actual:
         np.empty(shape).reshape(new)
 
 
 def test_a_wider_shape_is_one_that_the_operand_broadcasts_to():
-    found = drawn("…", WiderShape())
-    assert any(len(wider) > len(shape) for (shape,), wider in found)
-    for (shape,), wider in found:
+    actual = drawn("…", WiderShape())
+    assert any(len(wider) > len(shape) for (shape,), wider in actual)
+    for (shape,), wider in actual:
         np.broadcast_to(np.empty(shape), wider)
 
 
 def test_a_mask_broadcasts_to_the_operand():
-    found = drawn("…", Mask())
-    assert any(mask.shape != shape for (shape,), mask in found)
-    for (shape,), mask in found:
+    actual = drawn("…", Mask())
+    assert any(mask.shape != shape for (shape,), mask in actual)
+    for (shape,), mask in actual:
         assert np.broadcast_shapes(shape, mask.shape) == shape
 
 
 def test_a_mask_broadcasts_to_a_shape_in_letters_and_may_be_floats_that_hide():
-    found = drawn(("… q d", "… k d"), Mask("… q k", added=True), 120)
-    for (of_q, of_k), mask in found:
+    actual = drawn(("… q d", "… k d"), Mask("… q k", added=True), 120)
+    for (of_q, of_k), mask in actual:
         scores = (*np.broadcast_shapes(of_q[:-2], of_k[:-2]), of_q[-2], of_k[-2])
         assert np.broadcast_shapes(scores, mask.shape) == scores
-    kinds = {mask.dtype.kind for _, mask in found}
+    kinds = {mask.dtype.kind for _, mask in actual}
     assert kinds == {"b", "f"}
-    numbers = {x for _, mask in found if mask.dtype.kind == "f" for x in mask.flat}
+    numbers = {x for _, mask in actual if mask.dtype.kind == "f" for x in mask.flat}
     assert {-np.inf, 0.0, -40.0} <= numbers
 
 

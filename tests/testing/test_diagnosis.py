@@ -25,8 +25,8 @@ NIGHTLY = settings().max_examples >= 1000
 
 
 def diagnosis_of(name):
-    forward, told, _ = WRONG[name]
-    return diagnose(with_accepted_shapes(Subject.of(forward, **told)), None)
+    forward, options, _ = WRONG[name]
+    return diagnose(with_accepted_shapes(Subject.of(forward, **options)), None)
 
 
 @pytest.mark.parametrize("name", LINEAR if NIGHTLY else SOME)
@@ -65,8 +65,8 @@ def test_rows_that_a_mask_may_leave_out_are_no_wrong_count_by_one():
         return (x * kept).sum() / size, lambda g: (g * kept / kept.size + 0 * x,)
 
     kept = np.array([True, False, True, True])
-    told = {"cases": (Case(((4,),), {"kept": kept}), Case(((2, 4),), {"kept": kept}))}
-    assert "(n − 1)" not in diagnose(Subject.of(counted, **told), None)
+    options = {"cases": (Case(((4,),), {"kept": kept}), Case(((2, 4),), {"kept": kept}))}
+    assert "(n − 1)" not in diagnose(Subject.of(counted, **options), None)
 
 
 def test_a_constant_is_told_from_a_number_of_elements_by_other_lengths():

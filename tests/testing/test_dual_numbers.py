@@ -35,9 +35,9 @@ FUNCTIONS = {
 
 def agrees_with_extrapolation(function, *arrays):
     directions = [np.cos(np.arange(x.size)).reshape(x.shape) for x in arrays]
-    found = dual_step(function, arrays, directions)
+    actual = dual_step(function, arrays, directions)
     truth, _ = ridders.central(function, arrays, directions)
-    return found == pytest.approx(truth.astype(float), rel=1e-9, abs=1e-12)
+    return actual == pytest.approx(truth.astype(float), rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("ufunc", SLOPES, ids=lambda ufunc: ufunc.__name__)

@@ -18,6 +18,6 @@ def test_there_are_enough_of_them():
 @pytest.mark.table(6)
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_operation_is_proved(name):
-    forward, told = RIGHT[name]
-    report = report_on(Subject.of(forward, **told), EXAMPLES)
+    forward, options = RIGHT[name]
+    report = report_on(Subject.of(forward, **options), EXAMPLES)
     assert report.verdict is Verdict.CORRECT, report

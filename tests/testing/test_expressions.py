@@ -18,15 +18,15 @@ def test_no_correct_graph_raises_an_alarm(expression):
     derivative = differentiate(expression.weighted, expression.leaves)
     names = [expression.name(i) for i in range(len(expression.leaves))]
     ones, floor = np.ones(derivative.result.shape), expression.rounding_floor()
-    found = compare(names, expression.gradients(), derivative, ones, floor=floor)
-    assert found.verdict is Verdict.CORRECT, (expression, found)
+    actual = compare(names, expression.gradients(), derivative, ones, floor=floor)
+    assert actual.verdict is Verdict.CORRECT, (expression, actual)
 
 
 def test_graphs_have_shared_nodes_aliases_diamonds_and_several_backward_calls():
-    found = Counter()
-    settings(max_examples=60)(given(expressions())(lambda e: found.update(e.features().keys())))()
-    assert min(found[f] for f in ("shared node", "alias", "unequal diamond")) >= 5
-    assert found["several backward calls"] >= 5
+    actual = Counter()
+    settings(max_examples=60)(given(expressions())(lambda e: actual.update(e.features().keys())))()
+    assert min(actual[f] for f in ("shared node", "alias", "unequal diamond")) >= 5
+    assert actual["several backward calls"] >= 5
 
 
 def test_a_graph_can_be_built_though_applications_were_given_up_on_the_way():

@@ -20,9 +20,9 @@ from .wrong_operations import exponential_almost, product_swapped
 A = [[1.0, 2.0], [-3.0, 0.5]]
 
 
-def failure_of(check, *arguments, **told):
+def failure_of(check, *arguments, **options):
     with pytest.raises(GradientError) as caught:
-        check(*arguments, **told)
+        check(*arguments, **options)
     return caught.value.report.failure
 
 

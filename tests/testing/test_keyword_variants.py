@@ -58,12 +58,12 @@ def loss(divides):
 def rows(adds):
     def rows(x, *, index):
         def backward(g):
-            sent = np.zeros_like(x)
+            gradient = np.zeros_like(x)
             if adds:
-                np.add.at(sent, index, g)
+                np.add.at(gradient, index, g)
             else:
-                sent[index] = g
-            return (sent,)
+                gradient[index] = g
+            return (gradient,)
 
         return x[index], backward
 
@@ -93,16 +93,18 @@ def test_a_rule_that_is_wrong_for_another_keyword_is_found_and_the_keyword_named
 
 
 def test_what_is_told_stays_as_it_is():
-    told = Subject.of(total(False), attributes={"keepdims": False})
-    assert report_on(told, 2, RULE).verdict is Verdict.CORRECT
+    options = Subject.of(total(False), attributes={"keepdims": False})
+    assert report_on(options, 2, RULE).verdict is Verdict.CORRECT
 
 
 def test_what_a_case_tells_stays_beside_another_keyword():
     def rows(x, *, ids, scale=1.0):
-        return scale * x[ids], lambda g: (np.add.at(sent := np.zeros_like(x), ids, g) or sent,)
+        return scale * x[ids], lambda g: (
+            np.add.at(gradient := np.zeros_like(x), ids, g) or gradient,
+        )
 
-    told = Subject.of(rows, cases=[Case(((4, 2),), {"ids": [0, 2, 0]})])
-    report = report_on(told, 2, RULE)
+    options = Subject.of(rows, cases=[Case(((4, 2),), {"ids": [0, 2, 0]})])
+    report = report_on(options, 2, RULE)
     assert "with scale=0.5" in report.failure.message
     assert "scale is ignored" in report.failure.diagnosis
 
@@ -120,12 +122,12 @@ def test_what_is_refused_random_in_place_or_of_the_gradient_alone_is_left_out():
 
 
 def test_every_kind_of_index_is_tried():
-    told = [
+    options = [
         case.attributes["index"] for _, case in with_other_keywords(Subject.of(rows(True))).variants
     ]
-    kinds = {type(index) for index in told}
+    kinds = {type(index) for index in options}
     assert {int, slice, list, np.ndarray} <= kinds
-    assert slice(None, None, -1) in [index for index in told if isinstance(index, slice)]
+    assert slice(None, None, -1) in [index for index in options if isinstance(index, slice)]
 
 
 def test_no_axis_at_all_is_left_out_where_only_numpy_takes_it_and_not_where_it_is_wrong():

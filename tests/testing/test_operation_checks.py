@@ -19,9 +19,9 @@ from .right_operations import product, softplus
 from .wrong_operations import product_swapped
 
 
-def message_of(op, **told):
+def message_of(op, **options):
     with pytest.raises(GradientError) as caught:
-        check_op(op, max_examples=5, **told)
+        check_op(op, max_examples=5, **options)
     return str(caught.value)
 
 
@@ -61,8 +61,8 @@ PROVED = {
 
 
 @pytest.mark.parametrize(("op", "told"), PROVED.values(), ids=PROVED)
-def test_a_right_function_is_proved_as_it_is_declared(op, told):
-    assert check_op(op, max_examples=5, **told).digits > 10
+def test_a_right_function_is_proved_as_it_is_declared(op, options):
+    assert check_op(op, max_examples=5, **options).digits > 10
 
 
 def cube_defined_by(definition):
@@ -125,8 +125,8 @@ BROKEN = {  # the operation, its declaration, and words of the report
 
 
 @pytest.mark.parametrize(("op", "told", "words"), BROKEN.values(), ids=BROKEN)
-def test_an_operation_that_breaks_the_contract_is_reported(op, told, words):
-    text = in_one_line(message_of(op, **told))
+def test_an_operation_that_breaks_the_contract_is_reported(op, options, words):
+    text = in_one_line(message_of(op, **options))
     assert " is WRONG" in text
     assert words in text
 
@@ -153,9 +153,9 @@ REFUSED = {  # the operation, the arguments, the error, and its words
 
 
 @pytest.mark.parametrize(("op", "told", "words"), REFUSED.values(), ids=REFUSED)
-def test_an_invalid_argument_is_an_error(op, told, words):
+def test_an_invalid_argument_is_an_error(op, options, words):
     with pytest.raises((ValueError, TypeError), match=re.escape(words)):
-        check_op(op, **told)
+        check_op(op, **options)
 
 
 DEFINITIONS = {  # and the words of the outcome
@@ -229,9 +229,9 @@ def test_sentences_of_a_report_fit_a_terminal_of_80_columns():
     op = primitive(rule=("ḡ · b", "ḡ · a"))(swapped)
     with pytest.raises(GradientError) as caught:
         check_op(op, max_examples=4)
-    told = str(caught.value).partition("reproduce:")[0].splitlines()[1:]
-    assert any(line.strip().startswith("diagnosis: a: operands swapped") for line in told)
-    assert all(len(line) <= 80 for line in told)
+    options = str(caught.value).partition("reproduce:")[0].splitlines()[1:]
+    assert any(line.strip().startswith("diagnosis: a: operands swapped") for line in options)
+    assert all(len(line) <= 80 for line in options)
 
 
 def test_other_mistakes_are_told_beside_the_diagnosis():

@@ -31,8 +31,8 @@ def test_smooth_functions_are_differentiated_exactly_by_the_complex_step(functio
 
 @pytest.mark.parametrize(("function", "slope_at", "x"), SMOOTH)
 def test_dual_numbers_are_exact_too(function, slope_at, x):
-    found = dual_step(function, [np.array(x)], [np.array(1.0)])
-    assert found.item() == pytest.approx(slope_at(x), rel=1e-13)
+    actual = dual_step(function, [np.array(x)], [np.array(1.0)])
+    assert actual.item() == pytest.approx(slope_at(x), rel=1e-13)
 
 
 def test_the_jacobian_has_the_axes_of_the_result_and_then_of_the_operand():
@@ -67,10 +67,10 @@ def test_a_function_beyond_numpy_is_differentiated_by_extrapolation():
 def test_the_error_of_extrapolation_covers_what_it_is_wrong_by():
     coarse = np.vectorize(lambda x: round(math.sin(x), 6), otypes=[float])
     derivative = differentiate(lambda x: coarse(np.asarray(x, dtype=float)), [np.array(0.5)])
-    found, error = (parts[0].item() for parts in derivative.jacobians())
+    actual, error = (parts[0].item() for parts in derivative.jacobians())
     assert derivative.method == "Ridders"
     assert error > 1e-7
-    assert abs(found - math.cos(0.5)) <= 10 * error
+    assert abs(actual - math.cos(0.5)) <= 10 * error
 
 
 def test_steps_stay_inside_the_domain():

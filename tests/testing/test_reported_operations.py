@@ -21,8 +21,8 @@ LONG = settings().max_examples >= 1000
 
 @cache
 def report_of(name):
-    forward, told, _, _ = REPORTED[name]
-    return report_on(Subject.of(forward, **told), EXAMPLES)
+    forward, options, _, _ = REPORTED[name]
+    return report_on(Subject.of(forward, **options), EXAMPLES)
 
 
 @pytest.mark.table(8)

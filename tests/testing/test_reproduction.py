@@ -62,9 +62,9 @@ OPERATIONS = {
 
 
 def program_of(name):
-    operation, told = OPERATIONS[name]
+    operation, options = OPERATIONS[name]
     with pytest.raises(GradientError) as caught:
-        check_op(operation, max_examples=4, **told)
+        check_op(operation, max_examples=4, **options)
     return caught.value.report.failure.program
 
 

@@ -16,15 +16,15 @@ POINTS = np.array([0.004, 0.3, 1.0, 4.5])
 
 @pytest.mark.parametrize(("function", "slope"), FUNCTIONS)
 def test_smooth_functions_to_ten_digits(function, slope):
-    found, _ = ridders.central(function, [POINTS], [np.ones(4)])
-    assert found.astype(float) == pytest.approx(slope(POINTS), rel=3e-11)
+    actual, _ = ridders.central(function, [POINTS], [np.ones(4)])
+    assert actual.astype(float) == pytest.approx(slope(POINTS), rel=3e-11)
 
 
 @pytest.mark.parametrize(("function", "slope"), FUNCTIONS)
 def test_the_estimated_error_is_honest(function, slope):
-    found, error = ridders.central(function, [POINTS], [np.ones(4)])
+    actual, error = ridders.central(function, [POINTS], [np.ones(4)])
     truth = slope(POINTS.astype(np.longdouble))
-    assert np.all(np.abs(found - truth) <= 10 * error + 1e-16 * np.abs(truth))
+    assert np.all(np.abs(actual - truth) <= 10 * error + 1e-16 * np.abs(truth))
 
 
 def test_a_function_without_long_doubles_gets_doubles():
@@ -33,8 +33,8 @@ def test_a_function_without_long_doubles_gets_doubles():
             raise TypeError("array type float128 is unsupported")
         return a @ a
 
-    found, _ = ridders.central(product, [np.eye(2)], [np.ones((2, 2))])
-    assert found == pytest.approx(np.full((2, 2), 2.0), rel=1e-10)
+    actual, _ = ridders.central(product, [np.eye(2)], [np.ones((2, 2))])
+    assert actual == pytest.approx(np.full((2, 2), 2.0), rel=1e-10)
 
 
 def test_noise_shows_in_the_error():
@@ -51,8 +51,8 @@ def test_a_step_that_the_function_refuses_is_made_smaller():
             raise ValueError("out of the domain")
         return x * x
 
-    found, error = ridders.central(near_one, [np.array(1.0)], [np.array(1.0)])
-    assert found == pytest.approx(2, rel=1e-10)
+    actual, error = ridders.central(near_one, [np.array(1.0)], [np.array(1.0)])
+    assert actual == pytest.approx(2, rel=1e-10)
     assert error < 1e-9
 
 
@@ -61,13 +61,13 @@ def test_steps_of_single_precision_are_not_taken_for_a_slope():
         return np.tanh(x.astype(np.float32)).astype(x.dtype)
 
     points = np.array([0.5, 2.5, 3.0])
-    found, error = ridders.central(in_single, [points], [np.ones(3)])
-    assert np.all(np.abs(found - (1 - np.tanh(points) ** 2)) <= error)
+    actual, error = ridders.central(in_single, [points], [np.ones(3)])
+    assert np.all(np.abs(actual - (1 - np.tanh(points) ** 2)) <= error)
 
 
 def test_a_flat_function_is_not_taken_for_one_of_single_precision():
-    found, error = ridders.central(np.floor, [np.array([0.3, 2.99])], [np.ones(2)])
-    assert np.all(found == 0)
+    actual, error = ridders.central(np.floor, [np.array([0.3, 2.99])], [np.ones(2)])
+    assert np.all(actual == 0)
     assert np.all(error < 1e-12)
 
 

@@ -70,14 +70,14 @@ def passes():
     """Test nothing."""
 
 
-def called(function, *arguments, names=(), **told):
+def called(function, *arguments, names=(), **options):
     """Return a call that is right, and takes arguments by name in place of its own."""
     own = dict(zip(names, arguments, strict=True))
 
     def call(**spoilt):
-        given = {**own, **told, **spoilt}
-        others = {name: value for name, value in given.items() if name not in names}
-        return function(*(given[name] for name in names), **others)
+        given = {**own, **options, **spoilt}
+        other_axes = {name: value for name, value in given.items() if name not in names}
+        return function(*(given[name] for name in names), **other_axes)
 
     return call
 

@@ -40,8 +40,8 @@ def instead_of(twin, diagnosis, **record):
     """Register a wrong version of an operation; it has the twin's record but for what is said."""
 
     def register(function):
-        told = {"domain": twin.domain, "cases": twin.cases, "relations": twin.relations}
-        operation = primitive(**{**told, **record})(function)
+        options = {"domain": twin.domain, "cases": twin.cases, "relations": twin.relations}
+        operation = primitive(**{**options, **record})(function)
         WRONG.append((operation, twin, diagnosis))
         return operation
 
@@ -298,9 +298,9 @@ def exponential_into_one_buffer(a):
     y = np.exp(a)
 
     def backward(grad):
-        sent = _contributions.setdefault((a.shape, grad.dtype), np.empty_like(grad))
-        np.multiply(grad, y, out=sent)
-        return (sent,)
+        gradient = _contributions.setdefault((a.shape, grad.dtype), np.empty_like(grad))
+        np.multiply(grad, y, out=gradient)
+        return (gradient,)
 
     return y, backward
 
@@ -308,11 +308,11 @@ def exponential_into_one_buffer(a):
 @instead_of(exponential, "shared buffers: both uses")
 def exponential_into_its_own_buffer(a):
     y = np.exp(a)
-    sent = np.empty_like(y)
+    gradient = np.empty_like(y)
 
     def backward(grad):
-        np.multiply(grad, y, out=sent)
-        return (sent,)
+        np.multiply(grad, y, out=gradient)
+        return (gradient,)
 
     return y, backward
 

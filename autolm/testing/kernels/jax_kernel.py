@@ -36,8 +36,8 @@ class JaxRun:
         """Return the gradient of each operand; an upstream of None is zeros."""
         jnp = library("jax").numpy
         cotangents = [
-            jnp.asarray(np.zeros(each.shape) if u is None else u, dtype)
-            for each, dtype, u in zip(self.results, self._dtypes, upstreams, strict=True)
+            jnp.asarray(np.zeros(result.shape) if u is None else u, dtype)
+            for result, dtype, u in zip(self.results, self._dtypes, upstreams, strict=True)
         ]
         gradients = iter(self._pull(cotangents))
         return [np.asarray(next(gradients)) if yes else None for yes in self._requires_grad]
@@ -67,8 +67,8 @@ class JaxKernel(Kernel):
         """Read a function, and the arguments with which it is called."""
         jax = library("jax")
         if not callable(function):
-            given = quote(function)
-            raise TypeError(f"{caller}: {argument} must be a function of arrays, not {given}")
+            text = quote(function)
+            raise TypeError(f"{caller}: {argument} must be a function of arrays, not {text}")
         leaves, tree = jax.tree_util.tree_flatten_with_path(tuple(examples), _is_none)
         try:
             names = list(inspect.signature(function).parameters)
@@ -219,7 +219,7 @@ class JaxGradient(JaxKernel):
                 fixed = dict(zip([s.name for s in rest], arguments[len(of) + 1 :], strict=True))
                 whole = kernel._called(function, fixed)
                 operands, upstream = arguments[: len(of)], arguments[len(of)]
-                return jax.vjp(lambda *those: _joined(whole(*those)), *operands)[1](upstream)
+                return jax.vjp(lambda *arrays: _joined(whole(*arrays)), *operands)[1](upstream)
 
             return gradient
 

@@ -161,8 +161,8 @@ class Kernel(ABC):
         """Run the forward: with a rule on doubles, without one on other numbers of an oracle."""
         if any(isinstance(x, Dual) for x in operands):
             duals = self.along(operands, attributes)
-            value = concatenated([each.value for each in duals])
-            return Dual(value, concatenated([each.tangent for each in duals])), _no_rule
+            value = concatenated([dual.value for dual in duals])
+            return Dual(value, concatenated([dual.tangent for dual in duals])), _no_rule
         arrays = [np.asarray(x) for x in operands]
         if self.is_coarse and any(x.dtype.kind == "c" for x in arrays):
             raise TypeError("what computes in single precision drops an imaginary part silently")
@@ -200,16 +200,16 @@ def concatenated(arrays: Sequence[Array]) -> Array:
     """Concatenate several flattened arrays; return a single one unchanged."""
     if len(arrays) == 1:
         return arrays[0]
-    return np.concatenate([np.reshape(each, -1) for each in arrays])
+    return np.concatenate([np.reshape(array, -1) for array in arrays])
 
 
 def split_like(whole: Array, like: Sequence[Array]) -> list[Array]:
     """Undo `concatenated`: split an array into parts of the given shapes."""
     if len(like) == 1:
         return [whole]
-    ends = np.cumsum([math.prod(each.shape) for each in like])[:-1]
+    ends = np.cumsum([math.prod(array.shape) for array in like])[:-1]
     parts = np.split(whole, ends)
-    return [part.reshape(each.shape) for part, each in zip(parts, like, strict=True)]
+    return [part.reshape(array.shape) for part, array in zip(parts, like, strict=True)]
 
 
 def pulled(

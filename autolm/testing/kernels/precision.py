@@ -119,13 +119,13 @@ def _allowed(
             np.maximum(m, np.abs(a - b)) for m, a, b in zip(changes, there, fine, strict=True)
         ]
     of_elements = [
-        ROUNDINGS * epsilon * max(largest(each), floor) + MOVES * largest(move)
-        for each, move in zip(terms, changes, strict=True)
+        ROUNDINGS * epsilon * max(largest(term), floor) + MOVES * largest(move)
+        for term, move in zip(terms, changes, strict=True)
     ]
     together = floor / max(derivative.result.size, 1) ** 0.5
     of_all = []
-    for b, each, move in zip(fine, terms, changes, strict=True):
-        error = np.abs(b) * (FEW_ROUNDINGS * epsilon * (each + together) + MOVES * move)
+    for b, term, move in zip(fine, terms, changes, strict=True):
+        error = np.abs(b) * (FEW_ROUNDINGS * epsilon * (term + together) + MOVES * move)
         square = float(np.sum(b * b))
         of_all.append(float(np.sum(error)) / square if square else np.inf)
     return of_elements, of_all

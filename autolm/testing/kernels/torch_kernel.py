@@ -87,9 +87,9 @@ class TorchKernel(Kernel):
         if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
             function = owner  # it was given as F.apply
         if not callable(function):
-            given = quote(function)
+            text = quote(function)
             what = "an autograd.Function or a callable"
-            raise TypeError(f"{caller}: {argument} must be {what}, not {given}")
+            raise TypeError(f"{caller}: {argument} must be {what}, not {text}")
         tensors = [x for x in examples if isinstance(x, torch.Tensor)]
         for tensor in tensors:
             _require_numbers(tensor, caller)

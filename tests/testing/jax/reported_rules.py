@@ -18,7 +18,7 @@ class Reported(NamedTuple):
     examples: tuple
     address: str
     words: tuple[str, ...]  # of a right diagnosis
-    told: dict = {}  # noqa: RUF012  (never changed)
+    options: dict = {}  # noqa: RUF012  (never changed)
 
 
 REPORTED: dict[str, Reported] = {}
@@ -175,8 +175,8 @@ def rms_norm_without_its_weight():
         def rule(kept, g):
             x, w = kept
             r = inverse(x)
-            sent, normal = weigh(g, w), x * r
-            dx = r * (sent - normal * jnp.mean(sent * normal, -1, keepdims=True))
+            gradient, normal = weigh(g, w), x * r
+            dx = r * (gradient - normal * jnp.mean(gradient * normal, -1, keepdims=True))
             return dx, jnp.sum(g * normal, 0)
 
         return rule

@@ -50,8 +50,8 @@ def test_its_right_twin_is_proved(name):
 
 def test_check_grads_finds_fewer():
     assert len(REPORTED) >= 8
-    found = [name for name, case in REPORTED.items() if not passes_check_grads(case)]
-    assert len(found) == BY_CHECK_GRADS, found
+    actual = [name for name, case in REPORTED.items() if not passes_check_grads(case)]
+    assert len(actual) == BY_CHECK_GRADS, actual
 
 
 def test_trees_of_arguments_are_differentiated_by_their_leaves():

@@ -326,10 +326,10 @@ def median_of_rows(a):
     middle = order[:, [(n - 1) // 2, n // 2]]
 
     def backward(g):
-        sent = np.zeros(a.shape)
+        gradient = np.zeros(a.shape)
         for k in (0, 1):
-            np.add.at(sent, (np.arange(len(a)), middle[:, k]), g / 2)
-        return (sent,)
+            np.add.at(gradient, (np.arange(len(a)), middle[:, k]), g / 2)
+        return (gradient,)
 
     return np.median(a, axis=-1), backward
 
@@ -383,9 +383,9 @@ def rolled(a, *, shift=1, axis=-1):
 @right(ROUND_1, cases=[Case(((4, 2),), {"ids": np.array([0, 2, 2])})])
 def rows_chosen(table, *, ids):
     def backward(g):
-        sent = np.zeros(table.shape, g.dtype)
-        np.add.at(sent, ids, g)
-        return (sent,)
+        gradient = np.zeros(table.shape, g.dtype)
+        np.add.at(gradient, ids, g)
+        return (gradient,)
 
     return table[ids], backward
 
@@ -410,8 +410,8 @@ def solution(a, b):
     x = linalg.solve(a, b)
 
     def backward(g):
-        sent = linalg.solve(a.T, g)
-        return -sent @ x.T, sent
+        gradient = linalg.solve(a.T, g)
+        return -gradient @ x.T, gradient
 
     return x, backward
 
@@ -438,8 +438,8 @@ def pairwise_distances(a, b):
     safe = np.where(y == 0, 1, y)
 
     def backward(g):
-        sent = (g / safe)[..., None] * apart
-        return sent.sum(1), -sent.sum(0)
+        gradient = (g / safe)[..., None] * apart
+        return gradient.sum(1), -gradient.sum(0)
 
     return y, backward
 
@@ -453,8 +453,8 @@ def layer_norm(x, gain, bias):
     def backward(g):
         h = g * gain
         along = (h * normal).mean(-1, keepdims=True)
-        sent = (h - h.mean(-1, keepdims=True) - normal * along) * inverse
-        return sent, (g * normal).sum(0), g.sum(0)
+        gradient = (h - h.mean(-1, keepdims=True) - normal * along) * inverse
+        return gradient, (g * normal).sum(0), g.sum(0)
 
     return normal * gain + bias, backward
 

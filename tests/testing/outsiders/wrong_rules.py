@@ -181,9 +181,9 @@ def exponential_of_the_first_64(a):
     y = np.exp(a)
 
     def backward(g):
-        sent = g * y
-        sent.reshape(-1)[64:] = 0
-        return (sent,)
+        gradient = g * y
+        gradient.reshape(-1)[64:] = 0
+        return (gradient,)
 
     return y, backward
 
@@ -191,10 +191,10 @@ def exponential_of_the_first_64(a):
 @wrong(ROUND_1)
 def sine_of_the_first_1024(a):
     def backward(g):
-        sent = np.array(g * np.cos(a))
-        if sent.size > 1024:
-            sent.reshape(-1)[1024:] *= 2
-        return (sent,)
+        gradient = np.array(g * np.cos(a))
+        if gradient.size > 1024:
+            gradient.reshape(-1)[1024:] *= 2
+        return (gradient,)
 
     return np.sin(a), backward
 
@@ -204,10 +204,10 @@ def tanh_in_blocks_of_32(a):
     y = np.tanh(a)
 
     def backward(g):
-        sent = np.array(g * (1 - y * y))
-        if sent.size > 32:
-            sent.reshape(-1)[sent.size // 32 * 32 :] = 0
-        return (sent,)
+        gradient = np.array(g * (1 - y * y))
+        if gradient.size > 32:
+            gradient.reshape(-1)[gradient.size // 32 * 32 :] = 0
+        return (gradient,)
 
     return y, backward
 
@@ -345,9 +345,9 @@ def product_wrong_for_one_array_twice(a, b):
 @wrong(ROUND_1, cases=[Case(((4, 2),), {"ids": np.array([0, 2, 3])})])
 def rows_chosen_once(table, *, ids):
     def backward(g):
-        sent = np.zeros(table.shape)
-        sent[ids] += g
-        return (sent,)
+        gradient = np.zeros(table.shape)
+        gradient[ids] += g
+        return (gradient,)
 
     return table[ids], backward
 

@@ -62,8 +62,8 @@ class RMSNorm(Function):
         x, weight, inverse = ctx.saved_tensors
         unit = x * inverse
         scaled = grad * weight
-        sent = inverse * (scaled - unit * (scaled * unit).mean(-1, keepdim=True))
-        return sent, (grad * unit).sum(0)
+        gradient = inverse * (scaled - unit * (scaled * unit).mean(-1, keepdim=True))
+        return gradient, (grad * unit).sum(0)
 
 
 class LayerNorm(Function):
@@ -79,8 +79,8 @@ class LayerNorm(Function):
         unit, weight, inverse = ctx.saved_tensors
         scaled = grad * weight
         mean = scaled.mean(-1, keepdim=True)
-        sent = inverse * (scaled - mean - unit * (scaled * unit).mean(-1, keepdim=True))
-        return sent, (grad * unit).sum(0), grad.sum(0), None
+        gradient = inverse * (scaled - mean - unit * (scaled * unit).mean(-1, keepdim=True))
+        return gradient, (grad * unit).sum(0), grad.sum(0), None
 
 
 class MulConstant(Function):
@@ -114,8 +114,8 @@ class Take(Function):
     @staticmethod
     def backward(ctx, grad):
         (index,) = ctx.saved_tensors
-        sent = grad.new_zeros(ctx.length, *grad.shape[1:])
-        return sent.index_add(0, index, grad), None
+        gradient = grad.new_zeros(ctx.length, *grad.shape[1:])
+        return gradient.index_add(0, index, grad), None
 
 
 class Embedding(Function):
@@ -128,8 +128,8 @@ class Embedding(Function):
     @staticmethod
     def backward(ctx, grad):
         (ids,) = ctx.saved_tensors
-        sent = grad.new_zeros(ctx.rows, grad.shape[-1])
-        return None, sent.index_add(0, ids.reshape(-1), grad.reshape(-1, grad.shape[-1]))
+        gradient = grad.new_zeros(ctx.rows, grad.shape[-1])
+        return None, gradient.index_add(0, ids.reshape(-1), grad.reshape(-1, grad.shape[-1]))
 
 
 class Scatter(Function):
@@ -217,9 +217,9 @@ class LargestAndSmallest(Function):
     @staticmethod
     def backward(ctx, of_high, of_low):
         high, low = ctx.saved_tensors
-        sent = of_high.new_zeros(ctx.shape)
-        sent.scatter_add_(-1, high[..., None], of_high[..., None])
-        return sent.scatter_add_(-1, low[..., None], of_low[..., None])
+        gradient = of_high.new_zeros(ctx.shape)
+        gradient.scatter_add_(-1, high[..., None], of_high[..., None])
+        return gradient.scatter_add_(-1, low[..., None], of_low[..., None])
 
 
 class SinCos(Function):
@@ -368,8 +368,8 @@ class MeanSquaredError(Function):
     @staticmethod
     def backward(ctx, grad):
         y, target = ctx.saved_tensors
-        sent = 2 * (y - target) * grad / y.numel()
-        return sent, -sent
+        gradient = 2 * (y - target) * grad / y.numel()
+        return gradient, -gradient
 
 
 class CrossEntropy(Function):
@@ -511,8 +511,8 @@ class LayerNormOfWeight(LayerNorm):
     def backward(ctx, grad):
         unit, _, inverse = ctx.saved_tensors
         mean = grad.mean(-1, keepdim=True)
-        sent = inverse * (grad - mean - unit * (grad * unit).mean(-1, keepdim=True))
-        return sent, (grad * unit).sum(0), grad.sum(0), None
+        gradient = inverse * (grad - mean - unit * (grad * unit).mean(-1, keepdim=True))
+        return gradient, (grad * unit).sum(0), grad.sum(0), None
 
 
 class MulConstantTwice(MulConstant):
@@ -525,18 +525,18 @@ class TakeOverwrites(Take):
     @staticmethod
     def backward(ctx, grad):
         (index,) = ctx.saved_tensors
-        sent = grad.new_zeros(ctx.length, *grad.shape[1:])
-        sent[index] = grad
-        return sent, None
+        gradient = grad.new_zeros(ctx.length, *grad.shape[1:])
+        gradient[index] = grad
+        return gradient, None
 
 
 class EmbeddingOverwrites(Embedding):
     @staticmethod
     def backward(ctx, grad):
         (ids,) = ctx.saved_tensors
-        sent = grad.new_zeros(ctx.rows, grad.shape[-1])
-        sent[ids.reshape(-1)] = grad.reshape(-1, grad.shape[-1])
-        return None, sent
+        gradient = grad.new_zeros(ctx.rows, grad.shape[-1])
+        gradient[ids.reshape(-1)] = grad.reshape(-1, grad.shape[-1])
+        return None, gradient
 
 
 class MeanAllAsSum(MeanAll):

@@ -23,7 +23,7 @@ class Reported:
     examples: tuple
     address: str
     words: tuple[str, ...]  # of a right diagnosis
-    told: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
 
 
 REPORTED: dict[str, Reported] = {}
@@ -35,12 +35,12 @@ def function(forward, backward):
     return type(torch.autograd.Function)(forward.__name__, (torch.autograd.Function,), members)
 
 
-def reported(address, *words, examples, **told):
+def reported(address, *words, examples, **options):
     """Register the pair that a function makes."""
 
     def register(make):
         wrong, right = make()
-        REPORTED[make.__name__] = Reported(wrong, right, examples, SITE + address, words, told)
+        REPORTED[make.__name__] = Reported(wrong, right, examples, SITE + address, words, options)
         return make
 
     return register
@@ -160,14 +160,14 @@ def rms_norm(read=lambda x: x, input_term=None, weight_gradient=None, slots=3):
         x, w, r = ctx.saved_tensors
         x = read(x)
         normal = x * r
-        sent = grad * w
-        term = (sent * normal).mean(-1, keepdim=True) * normal
+        gradient = grad * w
+        term = (gradient * normal).mean(-1, keepdim=True) * normal
         if input_term is not None:
-            sent, term = input_term(grad, w, normal)
+            gradient, term = input_term(grad, w, normal)
         gw = (grad * normal).flatten(0, -2).sum(0)
         if weight_gradient is not None:
             gw = weight_gradient(grad, normal)
-        return r * (sent - term), gw, None
+        return r * (gradient - term), gw, None
 
     return function(forward, rule)
 
@@ -184,8 +184,8 @@ def swiglu_into_what_it_saved():
 
     def wrong(ctx, grad):
         a, b = ctx.saved_tensors
-        sent = grad * b * silu_slope(a)
-        return sent, b.copy_(grad * silu_of(a)).clone()
+        gradient = grad * b * silu_slope(a)
+        return gradient, b.copy_(grad * silu_of(a)).clone()
 
     def right(ctx, grad):
         a, b = ctx.saved_tensors
@@ -211,8 +211,8 @@ def silu_into_its_upstream():
 def scale_whose_weight_comes_after_the_buffer_is_used():
     def wrong(ctx, grad):
         x, w = ctx.saved_tensors
-        sent = grad.mul_(w)
-        return sent, (sent * x).sum(0)
+        gradient = grad.mul_(w)
+        return gradient, (gradient * x).sum(0)
 
     def right(ctx, grad):
         x, w = ctx.saved_tensors
@@ -314,12 +314,12 @@ def product_that_needs_all_its_gradients():
 
     def wrong(ctx, grad):
         x, w = ctx.saved_tensors
-        found = {}
+        actual = {}
         if ctx.needs_input_grad[0]:
-            found["x"] = grad @ w.mT
+            actual["x"] = grad @ w.mT
         if ctx.needs_input_grad[1]:
-            found["w"] = x.mT @ grad
-        return found["x"], found["w"]
+            actual["w"] = x.mT @ grad
+        return actual["x"], actual["w"]
 
     def right(ctx, grad):
         x, w = ctx.saved_tensors
@@ -390,9 +390,9 @@ def truncation_into_fresh_memory():
     def backward(make):
         def rule(ctx, grad):
             (x,) = ctx.saved_tensors
-            sent = make(x)
-            sent[:2] = 2 * grad
-            return sent
+            gradient = make(x)
+            gradient[:2] = 2 * grad
+            return gradient
 
         return rule
 
@@ -411,9 +411,9 @@ def chunks_into_fresh_memory():
     def backward(make):
         def rule(ctx, grad):
             (x,) = ctx.saved_tensors
-            sent, whole = make(x), len(x) // 2 * 2
-            sent[:whole] = torch.cos(x[:whole]) * grad[:whole]
-            return sent
+            gradient, whole = make(x), len(x) // 2 * 2
+            gradient[:whole] = torch.cos(x[:whole]) * grad[:whole]
+            return gradient
 
         return rule
 
@@ -441,9 +441,9 @@ def decay_that_vanishes_in_half():
 
 @reported("pytorch/pytorch/issues/5871", "input mutated", examples=(rows(3, 2), rows(2)))
 def addition_in_place_that_is_not_told():
-    def add(told):
+    def add(options):
         def forward(ctx, a, b):
-            if told:
+            if options:
                 ctx.mark_dirty(a)
                 return a.add_(b)
             a += b
@@ -454,7 +454,7 @@ def addition_in_place_that_is_not_told():
     def rule(ctx, grad):
         return grad, grad.sum(0)
 
-    return function(add(told=False), rule), function(add(told=True), rule)
+    return function(add(options=False), rule), function(add(options=True), rule)
 
 
 @reported("pytorch/pytorch/issues/30303", "layout", examples=(rows(2, 3), rows(3, 2)))
@@ -518,7 +518,7 @@ def passes_gradcheck(case):
         for x in case.examples
     ]
     checks = [torch.autograd.gradcheck]
-    checks += [torch.autograd.gradgradcheck] * (case.told.get("order") == 2)
+    checks += [torch.autograd.gradgradcheck] * (case.options.get("order") == 2)
     try:
         torch.manual_seed(0)
         return all(check(case.wrong.apply, given, raise_exception=False) for check in checks)

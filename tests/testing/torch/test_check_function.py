@@ -16,9 +16,9 @@ from .many_signatures import Attention  # noqa: E402
 from .reported_functions import REPORTED, function, keep, rows  # noqa: E402
 
 
-def broken_by(F, *examples, **told):
+def broken_by(F, *examples, **options):
     with pytest.raises(GradientError) as raised:
-        check_function(F, *examples, examples_count=2, **told)
+        check_function(F, *examples, examples_count=2, **options)
     return raised.value.report
 
 
@@ -77,12 +77,12 @@ def several(scale):
 
     def rule(ctx, first, _, last):
         (x,) = ctx.saved_tensors
-        sent = torch.zeros_like(x)
+        gradient = torch.zeros_like(x)
         if first is not None:
-            sent = sent + torch.cos(x) * first
+            gradient = gradient + torch.cos(x) * first
         if last is not None:
-            sent = sent + last[..., None] * (1 if first is not None else scale)
-        return sent
+            gradient = gradient + last[..., None] * (1 if first is not None else scale)
+        return gradient
 
     def saving(ctx, x):
         ctx.save_for_backward(x)
@@ -98,8 +98,8 @@ def test_several_results_are_used_each_alone():
 
 
 def test_a_reference_is_compared_forward_and_backward():
-    told = {"reference": lambda x: x**2, "examples_count": 2, "laws": ["rule", "reference"]}
-    assert check_function(Square, rows(2, 3), **told).verdict is Verdict.CORRECT
+    options = {"reference": lambda x: x**2, "examples_count": 2, "laws": ["rule", "reference"]}
+    assert check_function(Square, rows(2, 3), **options).verdict is Verdict.CORRECT
     report = broken_by(Square, rows(2, 3), reference=lambda x: x**2 + 1e-6, laws=["reference"])
     assert "result differs from the reference's" in report.failure.message
 
@@ -138,8 +138,8 @@ def test_broadcasting_and_large_examples():
         return (grad * y).sum_to_size(x.shape), (grad * x).sum_to_size(y.shape)
 
     F = function(keep(product), rule)
-    told = {"broadcast": True, "examples_count": 4}
-    assert check_function(F, rows(2, 3), rows(3), **told).verdict is Verdict.CORRECT
+    options = {"broadcast": True, "examples_count": 4}
+    assert check_function(F, rows(2, 3), rows(3), **options).verdict is Verdict.CORRECT
     assert check_function(torch.tanh, rows(64, 128), examples_count=2).verdict is Verdict.CORRECT
 
 
@@ -243,11 +243,11 @@ def affine_rule(asked_for_bias):
 
 def test_a_bias_whose_gradient_hangs_on_that_of_the_weight_is_found_after_other_laws():
     examples = rows(2, 3), rows(4, 3), rows(4)
-    told = {"laws": ["rule", "frozen"], "examples_count": 2}
+    options = {"laws": ["rule", "frozen"], "examples_count": 2}
     right = function(keep(affine), affine_rule(2))
-    assert check_function(right, *examples, **told).verdict is Verdict.CORRECT
+    assert check_function(right, *examples, **options).verdict is Verdict.CORRECT
     with pytest.raises(GradientError, match="b gets none, where only x, b requires a gradient"):
-        check_function(function(keep(affine), affine_rule(1)), *examples, **told)
+        check_function(function(keep(affine), affine_rule(1)), *examples, **options)
 
 
 def through_half(ctx, grad):

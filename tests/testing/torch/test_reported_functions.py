@@ -30,7 +30,7 @@ def report_of(name, which="wrong"):
     case = REPORTED[name]
     F = getattr(case, which)
     try:
-        return check_function(F, *case.examples, examples_count=EXAMPLES, **case.told)
+        return check_function(F, *case.examples, examples_count=EXAMPLES, **case.options)
     except GradientError as error:
         return error.report
 
@@ -52,8 +52,8 @@ def test_most_are_named_and_gradcheck_finds_fewer():
     kinds = [kind_of(report_of(name), REPORTED[name].words) for name in NAMES]
     assert len(REPORTED) >= 25
     assert kinds.count("right") >= NAMED * len(kinds)
-    found = [name for name, case in REPORTED.items() if not passes_gradcheck(case)]
-    assert len(found) == BY_GRADCHECK, found
+    actual = [name for name, case in REPORTED.items() if not passes_gradcheck(case)]
+    assert len(actual) == BY_GRADCHECK, actual
 
 
 def test_purity_and_gradient_are_told_apart():
