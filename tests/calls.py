@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
 
 def end_to_end(actual):
-    """Lay several results end to end; the places that some tell besides are left out."""
+    """Concatenate several results; integer results are left out."""
     if isinstance(actual, Tensor):
         return actual
     kept = [part for part in actual if isinstance(part, Tensor)]

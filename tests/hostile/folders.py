@@ -119,7 +119,7 @@ def bpe(merges: list[list[int]], special: tuple[str, ...] = ()) -> Damage:
 
 
 def of_headers(name: str) -> dict[str, Damage]:
-    """Return headers of safetensors that lie."""
+    """Return false headers of safetensors."""
     contents = {
         "bfloat16": header('{"W": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}'),
         "a lie": header(
@@ -143,7 +143,7 @@ def lead_out(path: Path) -> None:
 
 
 def of_any_file(name: str) -> dict[str, Damage]:
-    """Return what can be wrong with a file whatever it holds."""
+    """Return damage that can happen to a file of any format."""
     return {
         f"{name} missing": lambda folder: (folder / name).unlink(),
         f"{name} is a pipe": instead(name, os.mkfifo),

@@ -56,7 +56,7 @@ def _load_what_commands_load() -> None:
 
 
 class Running:
-    """A command that has just begun."""
+    """A command that was just started."""
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rightly(good: Path) -> "Rightly":
-    """What each command does with the folder as it is."""
+    """The result of each command on the undamaged folder."""
     done = Rightly({name: after(good, name) for name in COMMANDS})
     assert [ended.code for ended, _ in done.values()] == [0, 0, 0, 0]
     return done

@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rightly(home: Path) -> dict[str, Ended]:
-    """What each command does with the folder as it is."""
+    """The result of each command on the undamaged folder."""
     shutil.copytree(home / "good", home / "hf")
     done = {name: autolm(home, *words, stdin=b"s\nq\n") for name, words in COMMANDS.items()}
     assert [(ended.code, ended.error) for ended in done.values()] == [(0, b"")] * len(done)

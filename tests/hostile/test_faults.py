@@ -179,7 +179,7 @@ def test_a_second_process_is_told_whose_a_run_is_and_changes_nothing(home: Path)
 
 
 def test_what_an_earlier_version_left_beside_its_files_does_not_change_the_end(home: Path) -> None:
-    """Of a checkpoint the old files and new ones, whole and damaged, in every mixture."""
+    """A checkpoint with every mixture of old and new, whole and damaged files."""
     rng = random.Random(4)
     shutil.copytree(home / "whole", home / "old")
     to_old_format(home / "old")

@@ -1,4 +1,4 @@
-"""A program is read as Python reads it, and whatever becomes of it is one line with its place."""
+"""Programs are read as Python reads them; an error of one is a line with its location."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,9 @@ def test_a_right_program_is_stepped_and_drawn_with_its_lines(tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("name", some(ILL, 2))
-def test_a_program_that_fails_is_one_line_with_its_place(tmp_path: Path, name: str) -> None:
+def test_a_program_that_fails_is_one_line_with_its_place_and_a_hint(
+    tmp_path: Path, name: str
+) -> None:
     source, line = ILL[name]
     (tmp_path / "p.py").write_bytes(source)
     (tmp_path / "broken_neighbour.py").write_text("1\n2\nx = = 3\n")
@@ -43,7 +45,8 @@ def test_a_program_that_fails_is_one_line_with_its_place(tmp_path: Path, name: s
     for words in commands if NIGHTLY else commands[:1]:
         ended = autolm(tmp_path, *words)
         assert ended.code not in (0, 98, 99) and ended.code > 0, ended
-        assert re.fullmatch(rb"autolm: [^\n]{3,700}\n", ended.error), ended
+        hint = rb"(autolm: for the traceback: autolm --traceback [^\n]+\n)?"
+        assert re.fullmatch(rb"autolm: [^\n]{3,700}\n" + hint, ended.error), ended
         assert not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", ended.error), ended
         if line is not None and words[0] == "draw":
             place = line if isinstance(line, str) else f"p.py:{line}"

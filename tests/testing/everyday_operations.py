@@ -8,14 +8,14 @@ import math
 
 import numpy as np
 
-RIGHT = {}  # name -> (forward, what check_op is told of it)
+RIGHT = {}  # name -> (forward, options of check_op)
 
 UNIT = (-0.9, 0.9)
 ABOVE = (0.0, math.inf)
 
 
 def right(**options):
-    """Register a forward with what `check_op` is told of it."""
+    """Register a forward with the options of `check_op`."""
 
     def register(forward):
         RIGHT[forward.__name__] = (forward, options)
@@ -31,7 +31,7 @@ def summed_to(grad, shape):
     return grad.sum(axis=axes, keepdims=True)
 
 
-# Of one operand, element by element
+# Elementwise, one operand
 
 
 @right()
@@ -218,7 +218,7 @@ def cosine_of_float64(x):
     return y, lambda g: (-g * np.sin(x),)
 
 
-# Of several operands that broadcast
+# Elementwise, several operands
 
 
 @right()
@@ -442,7 +442,7 @@ def cosine_similarity(a, b):
     )
 
 
-# Of shapes that have to fit
+# Operands whose shapes depend on each other
 
 
 @right()

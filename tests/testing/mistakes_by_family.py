@@ -1,13 +1,13 @@
 """Wrong rules of each family of mistakes, written before the diagnosis knew how to name them.
 
-Each has the words of which one names it rightly; none, where no cause is known.
+Each has words, one of which a right diagnosis contains; none if no cause is known.
 """
 
 import numpy as np
 
 from autolm.ops.array_operation import Case
 
-WRONG = {}  # name -> (forward, what check_op is told, words of a right diagnosis)
+WRONG = {}  # name -> (forward, options of check_op, words of a right diagnosis)
 
 
 def wrong(*words, **options):

@@ -11,7 +11,7 @@ import numpy as np
 
 from autolm.ops.array_operation import Case
 
-REPORTED = {}  # name -> (forward, what check_op is told, address, words of a right diagnosis)
+REPORTED = {}  # name -> (forward, options of check_op, address, words of a right diagnosis)
 
 LOG_2 = math.log(2)
 SITE = "https://github.com/"

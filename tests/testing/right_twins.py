@@ -1,4 +1,4 @@
-"""Right rules for what is wrong in `reported_operations`, with the forwards that stand there."""
+"""Correct rules for the wrong ones in `reported_operations`, with the same forwards."""
 
 import inspect
 

@@ -2,7 +2,7 @@
 
 Each of the three collections (rules in NumPy, Functions of PyTorch, rules of JAX) gives one row: of
 how many the mistake was found, named and given a false cause, how many of the right twins were
-called wrong, and the processor's time per check; beside it what the library's own check finds at
+called wrong, and the processor's time per check; also what the library's own check finds at
 the same examples in the same run. Time depends on the machine: it is printed, and never asserted.
 """
 
@@ -32,7 +32,7 @@ class Line:
     name: str
     address: str
     kind: str  # of the diagnosis: right, false or none; or missed
-    alarm: str  # what was said of the right twin, if it was called wrong
+    alarm: str  # the report on the right twin, if it was called wrong
     by_the_library: bool | None  # whether its own check finds the mistake; None: it has none
     seconds: list[float] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""A call is written as a program would write it, whatever kind of numbers is in it."""
+"""The repr of a call is valid source text for every kind of number."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""Right operations as people write them are proved, whatever their forward cannot do."""
+"""Right operations as people write them are proved, also without complex numbers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Keywords with a default are tried at other values; what is no mistake there is let off."""
+"""Keywords with a default are tried at other values; legitimate refusals are not failures."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Examples on which any rule would pass: they are no proof, and the verdict says so."""
+"""Examples on which any rule would pass: the verdict is that they prove nothing."""
 
 import numpy as np
 import pytest

@@ -37,7 +37,7 @@ WRONG = []  # (wrong operation, correct twin, what its diagnosis must say)
 
 
 def instead_of(twin, diagnosis, **record):
-    """Register a wrong version of an operation; it has the twin's record but for what is said."""
+    """Register a wrong version of an operation, with the twin's record except for `record`."""
 
     def register(function):
         options = {"domain": twin.domain, "cases": twin.cases, "relations": twin.relations}

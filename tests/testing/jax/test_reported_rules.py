@@ -1,6 +1,6 @@
 """Rules of JAX that were wrong in public: each is found, and none is given a false cause.
 
-Beside it stands what `jax.test_util.check_grads` finds at the same examples.
+The figure of `jax.test_util.check_grads` at the same examples is compared.
 """
 
 import os

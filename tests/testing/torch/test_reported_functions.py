@@ -1,7 +1,7 @@
 """Functions that were wrong in public: each is found, and none is given a false cause.
 
-Beside it stands what `torch.autograd.gradcheck` finds, and `gradgradcheck` where a second order is
-asked for, at the same examples.
+The figures of `torch.autograd.gradcheck`, and `gradgradcheck` for a second order, at the same
+examples are compared.
 """
 
 import os
