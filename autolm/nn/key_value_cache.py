@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from autolm.ops.array_arguments import read_floating
 from autolm.outside.arguments import read_kind, read_size
+from autolm.outside.message import message
 from autolm.tensor.tensor import Tensor
 
 
@@ -62,9 +63,18 @@ class KeyValueCache:
             read_kind("KeyValueCache", argument, new, Tensor, "a Tensor")
             if new.ndim != 2 or new.shape != (len(keys), d_model):
                 wanted = f"({'new' if new is keys else len(keys)}, {d_model})"
-                raise ValueError(f"KeyValueCache: {argument} must be {wanted}, not {new.shape}")
+                raise ValueError(
+                    message(
+                        "KeyValueCache: {argument} must be {wanted}, not {shape}",
+                        argument=argument,
+                        wanted=wanted,
+                        shape=new.shape,
+                    )
+                )
         if keys.requires_grad or values.requires_grad:
-            raise RuntimeError("KeyValueCache: what is kept has no gradient; use no_grad()")
+            raise RuntimeError(
+                message("KeyValueCache: what is kept has no gradient; use no_grad()")
+            )
         end = self.length + len(keys)
         self.make_room(end)
         self.keys[self.length : end], self.values[self.length : end] = keys.data, values.data
@@ -81,7 +91,13 @@ class KeyValueCache:
         """
         end = read_size("KeyValueCache", "end", end, low=0)
         if end > self.max_len:
-            raise ValueError(f"KeyValueCache: {end} keys are more than max_len {self.max_len}")
+            raise ValueError(
+                message(
+                    "KeyValueCache: {end} keys are more than max_len {max_len}",
+                    end=end,
+                    max_len=self.max_len,
+                )
+            )
         if end > len(self.keys):
             rows = min(self.max_len, max(end, 2 * len(self.keys)))
             self.keys, self.values = (_longer(array, rows) for array in (self.keys, self.values))

@@ -19,6 +19,7 @@ from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.ops.array_arguments import read_floating, read_integers, read_rng
 from autolm.outside.arguments import read_bool, read_choice, read_finite, read_kind, read_size
+from autolm.outside.message import message
 from autolm.tensor.tensor import Tensor
 
 Norm = Literal["pre", "post"] | None
@@ -41,9 +42,22 @@ def with_width(name: str, x: Any, size: int, *, ndim: int = 1, width: str = "d_m
     shape = x.shape
     if len(shape) < ndim or shape[-1] != size:
         axes = f"time, {width}" if ndim == 2 else width
-        raise ValueError(f"{name}: x must be (…, {axes}) with {width} {size}, not {shape}")
+        raise ValueError(
+            message(
+                "{name}: x must be (…, {axes}) with {width} {size}, not {shape}",
+                name=name,
+                axes=axes,
+                width=width,
+                size=size,
+                shape=shape,
+            )
+        )
     if x.dtype.kind != "f":
-        raise TypeError(f"{name}: x must be floating point numbers, not {x.dtype}")
+        raise TypeError(
+            message(
+                "{name}: x must be floating point numbers, not {dtype}", name=name, dtype=x.dtype
+            )
+        )
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
 
 
@@ -178,7 +192,14 @@ class MultiHeadAttention(Module):
         d_model = read_size(name, "d_model", d_model)
         num_heads = read_size(name, "num_heads", num_heads)
         if d_model % num_heads:
-            raise ValueError(f"{name}: d_model {d_model} is not divisible by num_heads {num_heads}")
+            raise ValueError(
+                message(
+                    "{name}: d_model {d_model} is not divisible by num_heads {num_heads}",
+                    name=name,
+                    d_model=d_model,
+                    num_heads=num_heads,
+                )
+            )
         causal = read_bool(name, "causal", causal)
         rng, dtype = read_rng(name, "rng", rng), read_floating(name, "dtype", dtype)
         scales = {

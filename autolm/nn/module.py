@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from autolm.engine.recording import scope
 from autolm.nn.saved_arrays import fitting_arrays
+from autolm.outside.message import message
 from autolm.tensor.quiet import is_quiet, quiet
 from autolm.tensor.tensor import Tensor
 
@@ -57,7 +58,7 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the result; defined by subclasses."""
-        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+        raise NotImplementedError(message("{kind} defines no forward", kind=type(self).__name__))
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield each parameter once, with its path from here, in the order of definition."""

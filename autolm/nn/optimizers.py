@@ -76,7 +76,14 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
     if isinstance(parameters, Tensor | Mapping | np.ndarray) or not isinstance(
         parameters, Iterable
     ):
-        raise TypeError(f"{name}: parameters must be {words}, not {quote(parameters)}")
+        raise TypeError(
+            message(
+                "{name}: parameters must be {words}, not {parameters}",
+                name=name,
+                words=words,
+                parameters=quote(parameters),
+            )
+        )
     named: dict[str, Tensor] = {}
     paths: dict[Tensor, str] = {}
     for place, item in enumerate(parameters):
@@ -84,9 +91,19 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
             case (str(path), Tensor() as parameter):
                 who = f"{name}: parameter {path}"
             case _:
-                raise TypeError(f"{name}: parameters must be {words}; at {place} is {quote(item)}")
+                raise TypeError(
+                    message(
+                        "{name}: parameters must be {words}; at {place} is {item}",
+                        name=name,
+                        words=words,
+                        place=place,
+                        item=quote(item),
+                    )
+                )
         if parameter.parents:
-            raise ValueError(f"{who} is the result of an operation; a leaf is needed")
+            raise ValueError(
+                message("{who} is the result of an operation; a leaf is needed", who=who)
+            )
         if parameter in paths:
             raise ValueError(
                 message(
@@ -94,10 +111,12 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
                 )
             )
         if path in named:
-            raise ValueError(f"{who} shares its name with another")
+            raise ValueError(message("{who} shares its name with another", who=who))
         named[path], paths[parameter] = parameter, path
     if not named:
-        raise ValueError(f"{name}: there are no parameters (a generator gives them only once)")
+        raise ValueError(
+            message("{name}: there are no parameters (a generator gives them only once)", name=name)
+        )
     return named
 
 
@@ -109,7 +128,9 @@ class Optimizer:
     def __new__(cls, *_: Any, **options: Any) -> Self:
         """Refuse PyTorch's argument `lr`."""
         if "lr" in options:
-            raise TypeError(f"{cls.__name__}: there is no lr=; it is called learning_rate")
+            raise TypeError(
+                message("{name}: there is no lr=; it is called learning_rate", name=cls.__name__)
+            )
         return super().__new__(cls)
 
     def __init__(self, parameters: NamedParameters, learning_rate: float) -> None:
@@ -117,8 +138,12 @@ class Optimizer:
         for path, parameter in self.parameters.items():
             if not parameter.requires_grad:
                 raise ValueError(
-                    f"{type(self).__name__}: parameter {path} is a constant, which nothing trains: "
-                    "it was made with requires_grad=False, or of integers"
+                    message(
+                        "{kind}: parameter {path} is a constant, which nothing trains: it was "
+                        "made with requires_grad=False, or of integers",
+                        kind=type(self).__name__,
+                        path=path,
+                    )
                 )
         self.learning_rate = learning_rate
         self.steps = 0
@@ -182,7 +207,9 @@ class Optimizer:
         fitting = fitting_arrays("optimizer state", state, self.state())
         steps = fitting.pop("steps").item()
         if steps < 0:
-            raise ValueError(f"optimizer state: steps must be at least 0, not {steps}")
+            raise ValueError(
+                message("optimizer state: steps must be at least 0, not {steps}", steps=steps)
+            )
         self.steps = steps
         for name, array in self._arrays().items():
             array[...] = fitting[name]
@@ -259,7 +286,13 @@ class AdamW(Optimizer):
         name = type(self).__name__
         pair = read_items(name, "betas", betas, "a pair of numbers")
         if len(pair) != 2:
-            raise ValueError(f"{name}: betas must be a pair of numbers, not {quote(betas)}")
+            raise ValueError(
+                message(
+                    "{name}: betas must be a pair of numbers, not {betas}",
+                    name=name,
+                    betas=quote(betas),
+                )
+            )
         first, second = (read_finite(name, "betas", beta, low=0, below=1) for beta in pair)
         self.betas = first, second
         self.eps = read_finite(name, "eps", eps, low=0)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.outside.arguments import quote, read_kind
+from autolm.outside.message import message
 
 Array = NDArray[Any]
 
@@ -40,13 +41,31 @@ def fitting_arrays(
 
 def _converted(what: str, saved: Any, present: Array) -> Array:
     if not isinstance(saved, np.ndarray | np.generic):
-        raise TypeError(f"{what} must be an array, not {quote(saved)}")
+        raise TypeError(
+            message("{what} must be an array, not {saved}", what=what, saved=quote(saved))
+        )
     if saved.shape != present.shape:
-        raise ValueError(f"{what} has shape {saved.shape}, and {present.shape} is needed")
+        raise ValueError(
+            message(
+                "{what} has shape {shape}, and {shape2} is needed",
+                what=what,
+                shape=saved.shape,
+                shape2=present.shape,
+            )
+        )
     if saved.dtype.kind != present.dtype.kind:
-        raise TypeError(f"{what} has dtype {saved.dtype}, and {present.dtype} is needed")
+        raise TypeError(
+            message(
+                "{what} has dtype {dtype}, and {dtype2} is needed",
+                what=what,
+                dtype=saved.dtype,
+                dtype2=present.dtype,
+            )
+        )
     with np.errstate(over="ignore"):  # reported below
         array = np.array(saved, dtype=present.dtype)
     if not np.array_equal(np.isinf(array), np.isinf(saved)):
-        raise ValueError(f"{what} has numbers too large for {present.dtype}")
+        raise ValueError(
+            message("{what} has numbers too large for {dtype}", what=what, dtype=present.dtype)
+        )
     return array

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from autolm.engine.value import Value
+from autolm.outside.message import message
 
 
 class Module:
@@ -19,7 +20,9 @@ class Module:
 
     def parts(self) -> Iterator[Module | Value]:
         """Yield its parts and parameters, in order."""
-        raise NotImplementedError(f"{type(self).__name__} does not say its parts")
+        raise NotImplementedError(
+            message("{kind} does not say its parts", kind=type(self).__name__)
+        )
 
     def parameters(self) -> list[Value]:
         """List the trainable Values."""
@@ -51,7 +54,11 @@ class Neuron(Module):
     def __call__(self, x: Sequence[Any]) -> Value:
         """Return the activation for inputs, which are numbers or Values."""
         if len(x) != len(self.w):
-            raise ValueError(f"Neuron: {len(x)} inputs for {len(self.w)} weights")
+            raise ValueError(
+                message(
+                    "Neuron: {count} inputs for {count2} weights", count=len(x), count2=len(self.w)
+                )
+            )
         total = self.b
         for weight, number in zip(self.w, x, strict=True):
             total = total + weight * number

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import describe
+from autolm.outside.message import message
 
 EXACT_BYTES = 2**16  # up to this size a copy of the bytes is the cheapest fingerprint
 # Odd, so that any change of one word is detected; random, so that several changes do not cancel.
@@ -144,8 +145,12 @@ def require_unchanged(node: Any) -> None:
     for captured in _used(node):
         if captured.was_changed():
             raise RuntimeError(
-                f"{describe(node)}: an array of shape {captured.array.shape} that it uses was "
-                "changed in place before backward(); assign a new one (x.data = x.data + 1, not +=)"
+                message(
+                    "{node}: an array of shape {shape} that it uses was changed in place "
+                    "before backward(); assign a new one (x.data = x.data + 1, not +=)",
+                    node=describe(node),
+                    shape=captured.array.shape,
+                )
             )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from autolm.engine.graph import Node
 from autolm.ops.reduce import accumulating
 from autolm.outside.arguments import quote
+from autolm.outside.message import message
 
 Array = NDArray[Any]
 NESTED = (
@@ -26,8 +27,13 @@ def require_plain_array(data: Any, what: str) -> None:
     """Refuse a subclass of ndarray, whose mask, unit or matrix product would be lost."""
     if isinstance(data, np.ndarray) and type(data) not in (np.ndarray, np.memmap):
         raise TypeError(
-            f"{what} is a {type(data).__name__}, and its meaning (a mask, a unit, a matrix "
-            "product) would be lost; give np.asarray(a), or a.filled(number) of a masked array"
+            message(
+                "{what} is a {kind}, and its meaning (a mask, a unit, a matrix "
+                "product) would be lost; give np.asarray(a), or a.filled(number) of a "
+                "masked array",
+                what=what,
+                kind=type(data).__name__,
+            )
         )
 
 
@@ -39,20 +45,32 @@ def read(data: Any, what: str) -> Array:
     except `np.memmap`.
     """
     if isinstance(data, Node):
-        raise TypeError(f"{what}: a {type(data).__name__} is no number or array; use its .data")
+        raise TypeError(
+            message(
+                "{what}: a {kind} is no number or array; use its .data",
+                what=what,
+                kind=type(data).__name__,
+            )
+        )
     rows = {type(row): row for row in data}.values() if type(data) in (list, tuple) else (data,)
     for row in rows:
         require_plain_array(row, what)
     try:
         array = np.asarray(data)
     except ValueError:
-        raise ValueError(f"{what} must be an array; the rows of the list differ in shape") from None
+        raise ValueError(
+            message("{what} must be an array; the rows of the list differ in shape", what=what)
+        ) from None
     except (TypeError, RuntimeError) as error:  # nodes in a list, or a tensor of PyTorch
-        raise TypeError(f"{what} must be numbers: {error}") from None
+        raise TypeError(
+            message("{what} must be numbers: {error}", what=what, error=error)
+        ) from None
     if array.dtype == object and any(isinstance(item, Node) for item in array.flat):
-        raise TypeError(f"{what} must be numbers: {NESTED}")
+        raise TypeError(message("{what} must be numbers: {NESTED}", what=what, NESTED=NESTED))
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{what} must be real numbers, not {array.dtype}")
+        raise TypeError(
+            message("{what} must be real numbers, not {dtype}", what=what, dtype=array.dtype)
+        )
     return array
 
 
@@ -70,9 +88,13 @@ def convert(array: Array, keeps_dtype: bool, dtype: DTypeLike | None) -> Array:
     try:
         converted = array.astype(dtype, copy=False)
     except TypeError:
-        raise TypeError(f"Tensor: dtype must be a type of numbers, not {quote(dtype)}") from None
+        raise TypeError(
+            message("Tensor: dtype must be a type of numbers, not {dtype}", dtype=quote(dtype))
+        ) from None
     if converted.dtype.kind not in "fiub":
-        raise TypeError(f"Tensor: data must be real numbers, not {converted.dtype}")
+        raise TypeError(
+            message("Tensor: data must be real numbers, not {dtype}", dtype=converted.dtype)
+        )
     return converted
 
 
@@ -105,18 +127,24 @@ def fit(contribution: Any, operand: Array) -> Array:
     try:
         array = np.asarray(contribution)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"must be an array of real numbers: {error}") from None
+        raise TypeError(message("must be an array of real numbers: {error}", error=error)) from None
     if array.shape == operand.shape and array.dtype == operand.dtype:
         return array
     if contribution is None or array.dtype.kind not in "fiu":
         kind = "None" if contribution is None else array.dtype
-        raise TypeError(f"must be an array of real numbers, not {kind}")
+        raise TypeError(message("must be an array of real numbers, not {kind}", kind=kind))
     if array.shape != operand.shape:
         extra = array.ndim - operand.ndim
         if extra < 0 or any(
             n not in (1, m) for n, m in zip(operand.shape, array.shape[extra:], strict=True)
         ):
-            raise ValueError(f"has shape {array.shape}, which does not reduce to {operand.shape}")
+            raise ValueError(
+                message(
+                    "has shape {shape}, which does not reduce to {shape2}",
+                    shape=array.shape,
+                    shape2=operand.shape,
+                )
+            )
         stretched = [i for i, n in enumerate(operand.shape, extra) if n == 1]
         axes = (*range(extra), *stretched)
         array = accumulating(array).sum(axis=axes, keepdims=True).reshape(operand.shape)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from autolm import ops
 from autolm.engine.graph import Node
 from autolm.engine.recording import is_recording
+from autolm.outside.message import message
 
 Array = NDArray[Any]
 
@@ -89,7 +90,9 @@ def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..
             else:
                 _require_default(word, value)
             if name not in operands and needs_gradient(value):
-                raise UnsupportedCall(f"would lose the gradient of {word}; use t.data")
+                raise UnsupportedCall(
+                    message("would lose the gradient of {word}; use t.data", word=word)
+                )
         first = [arguments.pop(name) for name in required]
         return operation(*first, **arguments)
 
@@ -99,7 +102,7 @@ def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..
 def _require_default(word: str, value: Any) -> None:
     is_default = isinstance(value, str | bool) and value in DEFAULTS.get(word, ())
     if value is not None and not is_default:
-        raise UnsupportedCall(f"of a Tensor takes no {word}=")
+        raise UnsupportedCall(message("of a Tensor takes no {word}=", word=word))
 
 
 def _split_name(word: str) -> tuple[str, str, str]:
@@ -114,9 +117,13 @@ def by_indexing(name: str) -> Callable[..., Any]:
         bound = inspect.signature(function).bind(*args, **kwargs)
         first, *options = bound.arguments
         if bound.arguments.get("out") is not None:
-            raise UnsupportedCall("of a Tensor takes no out=")
+            raise UnsupportedCall(message("of a Tensor takes no out="))
         if needs_gradient([bound.arguments[name] for name in options]):
-            raise UnsupportedCall(f"would lose the gradient of {' or '.join(options)}; use t.data")
+            raise UnsupportedCall(
+                message(
+                    "would lose the gradient of {names}; use t.data", names=" or ".join(options)
+                )
+            )
         a = bound.arguments[first]
         bound.arguments = {name: plain(value) for name, value in bound.arguments.items()}
         bound.arguments[first] = np.arange(np.size(a)).reshape(np.shape(a))
@@ -168,7 +175,9 @@ def _dot(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return ops.mul(a, b)
     if np.ndim(b) > 2:
-        raise UnsupportedCall("of more than two axes is not a matrix product; use matmul, @")
+        raise UnsupportedCall(
+            message("of more than two axes is not a matrix product; use matmul, @")
+        )
     return ops.matmul(a, b)
 
 
@@ -197,7 +206,9 @@ def _outer(a: Any, b: Any) -> Any:
 def _outer_of_vectors(a: Any, b: Any) -> Any:
     if np.ndim(a) != 1 or np.ndim(b) != 1:
         raise UnsupportedCall(
-            f"of {np.shape(a)} and {np.shape(b)}: both must have one axis; use outer"
+            message(
+                "of {a} and {b}: both must have one axis; use outer", a=np.shape(a), b=np.shape(b)
+            )
         )
     return _outer(a, b)
 
@@ -231,7 +242,7 @@ def _copy(a: Any) -> Any:
 
 def _einsum(subscripts: Any, *operands: Any, **options: Any) -> Any:
     if needs_gradient(options):
-        raise UnsupportedCall("would lose the gradient of an option; use t.data")
+        raise UnsupportedCall(message("would lose the gradient of an option; use t.data"))
     for word, value in options.items():
         _require_default(word, value)
     return ops.einsum(*operands, subscripts=subscripts)
@@ -241,7 +252,10 @@ def _norm(a: Any, *, ord: Any = None, axis: Any = None, keepdims: bool = False) 
     of_a_matrix = np.size(axis) > 1 if axis is not None else np.ndim(a) != 1
     if ord is not None and of_a_matrix and ord != "fro":
         raise UnsupportedCall(
-            f"with ord={ord!r} is of a matrix; ops.norm is of all elements as one vector"
+            message(
+                "with ord={ord!r} is of a matrix; ops.norm is of all elements as one vector",
+                ord=ord,
+            )
         )
     return ops.norm(a, ord=2 if ord is None or of_a_matrix else ord, axis=axis, keepdims=keepdims)
 
@@ -280,7 +294,9 @@ def _square(x: Any) -> Any:
 def _vecdot(a: Any, b: Any) -> Any:
     if not (np.ndim(a) and np.ndim(b)) or np.shape(a)[-1] != np.shape(b)[-1]:
         raise UnsupportedCall(
-            f"of {np.shape(a)} and {np.shape(b)}: the last axes must be of one length"
+            message(
+                "of {a} and {b}: the last axes must be of one length", a=np.shape(a), b=np.shape(b)
+            )
         )
     return ops.sum(ops.mul(a, b), axis=-1)
 
@@ -517,8 +533,11 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, options: Mapping[str, 
         return getattr(ufunc, method)(*plain(inputs), **plain(options))
     if out:
         raise TypeError(
-            f"np.{called}: an array cannot hold the gradient of a Tensor; write a = a + t, not "
-            "a += t or out=a, or use t.data"
+            message(
+                "np.{called}: an array cannot hold the gradient of a Tensor; write a = "
+                "a + t, not a += t or out=a, or use t.data",
+                called=called,
+            )
         )
     if method == "__call__" and name in UFUNCS:
         return _call_as(called, _with_defaults(UFUNCS[name]), inputs, options)
@@ -550,7 +569,7 @@ def _call_as(name: str, call: Callable[..., Any], args: Any, kwargs: Any) -> Any
     try:
         return call(*args, **kwargs)
     except UnsupportedCall as error:
-        raise TypeError(f"np.{name} {error}") from None
+        raise TypeError(message("np.{name} {error}", name=name, error=error)) from None
 
 
 def lost_gradient(name: str) -> TypeError:
@@ -568,8 +587,11 @@ def array_of(node: Node, array: Array, dtype: Any, copy: bool | None) -> Array:
     """
     if needs_gradient(node):
         raise TypeError(
-            "a Tensor that requires a gradient does not become a NumPy array by itself: "
-            "use t.data or t.detach(), or autolm.ops.stack for a list of Tensors"
+            message(
+                "a Tensor that requires a gradient does not become a NumPy array by "
+                "itself: use t.data or t.detach(), or autolm.ops.stack for a list of "
+                "Tensors"
+            )
         )
     fitting = dtype is None or np.can_cast(array.dtype, dtype, "same_kind")
     return np.array(array, dtype=dtype if fitting else None, copy=copy)

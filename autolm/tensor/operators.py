@@ -16,6 +16,7 @@ from autolm import ops
 from autolm.engine.graph import Node
 from autolm.ops.array_arguments import read_axis, respelled
 from autolm.outside.arguments import read_bool
+from autolm.outside.message import message
 from autolm.tensor.methods import Methods
 from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 
@@ -191,8 +192,11 @@ class Operators(Methods):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
-            "x[...] = y: a Tensor's elements are not assigned to, since its graph may need them; "
-            "ops.where or masked_fill make another, and x.data = ... gives it other numbers"
+            message(
+                "x[...] = y: a Tensor's elements are not assigned to, since its graph "
+                "may need them; ops.where or masked_fill make another, and x.data = "
+                "... gives it other numbers"
+            )
         )
 
     # Methods whose arguments differ from those of their operation
@@ -207,8 +211,11 @@ class Operators(Methods):
         """Return the elements with every axis in a new order, by default reversed."""
         if len(axes) == 2 and self.ndim == 2 and axes in AMBIGUOUS_AXES:  # type: ignore[attr-defined]
             raise ValueError(
-                f"transpose{axes} of a matrix: NumPy leaves it as it is, and PyTorch exchanges its "
-                f"axes; write transpose({axes}) or swapaxes{axes}"
+                message(
+                    "transpose{axes} of a matrix: NumPy leaves it as it is, and PyTorch "
+                    "exchanges its axes; write transpose({axes}) or swapaxes{axes}",
+                    axes=axes,
+                )
             )
         return ops.transpose(self, axes=_all_axes(self, _one_or_many(axes)) or None)
 
@@ -260,11 +267,15 @@ def _compare(comparison: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
         return comparison(left, right)
     except ValueError:
         raise ValueError(
-            f"shapes {np.shape(left)} and {np.shape(right)} of what is compared do not broadcast"
+            message(
+                "shapes {left} and {right} of what is compared do not broadcast",
+                left=np.shape(left),
+                right=np.shape(right),
+            )
         ) from None
     except TypeError:
         raise TypeError(
-            f"a Tensor is compared with numbers, not with {type(right).__name__}"
+            message("a Tensor is compared with numbers, not with {kind}", kind=type(right).__name__)
         ) from None
 
 
@@ -287,7 +298,14 @@ def _all_axes(x: Any, axes: tuple[int, ...], name: str = "transpose") -> tuple[i
     if axes and len(axes) != x.ndim:
         hint = f"; to exchange two: swapaxes{axes}" if len(axes) == 2 and x.ndim > 2 else ""
         raise ValueError(
-            f"{name} of {x.shape}: give every axis in the new order, {x.ndim} in all, "
-            f"not {axes}{hint}"
+            message(
+                "{name} of {shape}: give every axis in the new order, {ndim} in all, "
+                "not {axes}{hint}",
+                name=name,
+                shape=x.shape,
+                ndim=x.ndim,
+                axes=axes,
+                hint=hint,
+            )
         )
     return axes

@@ -26,6 +26,7 @@ from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.outside.arguments import read_bool
+from autolm.outside.message import message
 from autolm.tensor.change_detection import (
     CapturedArrays,
     capture_inputs,
@@ -129,8 +130,11 @@ class Tensor(Operators, Node):
         floating = array.dtype.kind == "f"
         if requires_grad and not floating:
             raise TypeError(
-                f"Tensor: {array.dtype} data cannot require a gradient; convert it with "
-                "dtype=float, or leave requires_grad out"
+                message(
+                    "Tensor: {dtype} data cannot require a gradient; convert it with "
+                    "dtype=float, or leave requires_grad out",
+                    dtype=array.dtype,
+                )
             )
         self._fill(array, floating if requires_grad is None else requires_grad, note_here())
         self._lists_integers = lists_integers and dtype is None
@@ -170,8 +174,12 @@ class Tensor(Operators, Node):
         if (state is None or state.enabled) and _any_requires_grad(parents):
             if array.dtype.kind != "f":
                 raise TypeError(
-                    f"{op.name}: the result is {array.dtype}, which cannot require a gradient as "
-                    "its operands do; let it return floats"
+                    message(
+                        "{name}: the result is {dtype}, which cannot require a gradient as its "
+                        "operands do; let it return floats",
+                        name=op.name,
+                        dtype=array.dtype,
+                    )
                 )
             node._fill(array, True, note, op, parents, rule, attributes)
             node.captured = capture_inputs(node, copies.values())
@@ -214,14 +222,24 @@ class Tensor(Operators, Node):
             return contribution
         if isinstance(contribution, Node):
             raise TypeError(
-                f"{describe(self)}: the contribution to operand {operand} is a "
-                f"{type(contribution).__name__}; a rule computes with arrays: use its .data"
+                message(
+                    "{x}: the contribution to operand {operand} is a {kind}; a rule "
+                    "computes with arrays: use its .data",
+                    x=describe(self),
+                    operand=operand,
+                    kind=type(contribution).__name__,
+                )
             )
         try:
             return fit(contribution, parent._array)
         except (TypeError, ValueError) as error:
             raise type(error)(
-                f"{describe(self)}: the contribution to operand {operand} {error}"
+                message(
+                    "{x}: the contribution to operand {operand} {error}",
+                    x=describe(self),
+                    operand=operand,
+                    error=error,
+                )
             ) from None
 
     def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
@@ -262,18 +280,27 @@ class Tensor(Operators, Node):
         if grad is None:
             if self._array.size != 1:
                 raise ValueError(
-                    f"backward: the root has shape {self.shape}, and only a single number has a "
-                    "gradient by itself; take .sum() or .mean() first, or give grad="
+                    message(
+                        "backward: the root has shape {shape}, and only a single number has a "
+                        "gradient by itself; take .sum() or .mean() first, or give grad=",
+                        shape=self.shape,
+                    )
                 )
             return np.ones_like(self._array)
         if fits(grad, self._array):
             return grad.copy()
         if self._array.dtype.kind != "f":
-            raise TypeError(f"{self.dtype} data have no gradient")
+            raise TypeError(message("{dtype} data have no gradient", dtype=self.dtype))
         raw = read(grad._array if isinstance(grad, Tensor) else grad, "the gradient")
         array = raw.astype(self.dtype)
         if array.shape != self.shape:
-            raise ValueError(f"the gradient has shape {array.shape}, and the data {self.shape}")
+            raise ValueError(
+                message(
+                    "the gradient has shape {shape}, and the data {shape2}",
+                    shape=array.shape,
+                    shape2=self.shape,
+                )
+            )
         return array
 
     def to_values(self, *, zoom: bool = False) -> Array:
@@ -305,8 +332,12 @@ class Tensor(Operators, Node):
         array: Any = data if fits(data, self._array) else self._read_data(data)
         if array.shape != self.shape:
             raise ValueError(
-                f"data: the new array is {array.shape} and the old one {self.shape}; "
-                "for another shape make another Tensor"
+                message(
+                    "data: the new array is {shape} and the old one {shape2}; for another "
+                    "shape make another Tensor",
+                    shape=array.shape,
+                    shape2=self.shape,
+                )
             )
         if array is not self._array:  # they are the same after `x.data += 1`, a change in place
             replace_array(self, array)
@@ -314,7 +345,13 @@ class Tensor(Operators, Node):
     def _read_data(self, data: ArrayLike | Tensor) -> Array:
         array = data.data if isinstance(data, Tensor) else read(data, "data")
         if not np.can_cast(array.dtype, self.dtype, "same_kind"):
-            raise TypeError(f"data: {array.dtype} numbers do not fit into {self.dtype}")
+            raise TypeError(
+                message(
+                    "data: {dtype} numbers do not fit into {dtype2}",
+                    dtype=array.dtype,
+                    dtype2=self.dtype,
+                )
+            )
         return array.astype(self.dtype, copy=False)
 
     @property
@@ -349,8 +386,12 @@ class Tensor(Operators, Node):
         """Return the array if it has exactly one element."""
         if self._array.size != 1:
             raise error(
-                f"{asking} of a Tensor of shape {self.shape}: only one element is a number; "
-                "index it, or reduce it with .sum(), .mean() or .any() of x.data"
+                message(
+                    "{asking} of a Tensor of shape {shape}: only one element is a number; "
+                    "index it, or reduce it with .sum(), .mean() or .any() of x.data",
+                    asking=asking,
+                    shape=self.shape,
+                )
             )
         return self.data
 
@@ -389,12 +430,14 @@ class Tensor(Operators, Node):
 
     def __len__(self) -> int:
         if not self._array.ndim:
-            raise TypeError("len(x): a Tensor of shape () is a number and has no length")
+            raise TypeError(message("len(x): a Tensor of shape () is a number and has no length"))
         return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self._array.ndim:
-            raise TypeError("iter(x): a Tensor of shape () is a number, and none goes through it")
+            raise TypeError(
+                message("iter(x): a Tensor of shape () is a number, and none goes through it")
+            )
         return (self[i] for i in range(len(self._array)))
 
     def __format__(self, spec: str) -> str:
@@ -462,11 +505,17 @@ def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> t
         if str(error).startswith(op.name):
             raise
         shapes = " and ".join(str(array.shape) for array in arrays)
-        raise ValueError(f"{op.name} of {shapes}: {error}") from None
+        raise ValueError(
+            message("{name} of {shapes}: {error}", name=op.name, shapes=shapes, error=error)
+        ) from None
     if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
         raise TypeError(
-            f"{op.name}: must return (result, backward), the array and its closure; "
-            f"it returned {type(returned).__name__}"
+            message(
+                "{name}: must return (result, backward), the array and its closure; it "
+                "returned {kind}",
+                name=op.name,
+                kind=type(returned).__name__,
+            )
         )
     result, rule = returned
     if type(result) is np.ndarray and result.dtype.kind == "f":
@@ -492,8 +541,15 @@ def _copied(value: Any, op: ArrayOperation, name: str) -> Any:
             places = ", ".join((*op.operands, *op.places))
             order = f"; the order is {op.name}({places})" if name in op.places else ""
             raise TypeError(
-                f"{op.name}: {name} gets no gradient, and a {type(value).__name__} was given that "
-                f"requires one; give its .data, or for integers a Tensor with dtype=int{order}"
+                message(
+                    "{name}: {name2} gets no gradient, and a {kind} was given that "
+                    "requires one; give its .data, or for integers a Tensor with "
+                    "dtype=int{order}",
+                    name=op.name,
+                    name2=name,
+                    kind=type(value).__name__,
+                    order=order,
+                )
             )
         return value.data if positions is None else positions
     if isinstance(value, np.ndarray):
@@ -507,8 +563,13 @@ def _copied(value: Any, op: ArrayOperation, name: str) -> Any:
         return deepcopy(value)
     except Exception:
         raise TypeError(
-            f"{op.name}: {name} is a {type(value).__name__}, which cannot be copied; if it changed "
-            "before the backward pass, the gradient would be wrong"
+            message(
+                "{name}: {name2} is a {kind}, which cannot be copied; if it changed "
+                "before the backward pass, the gradient would be wrong",
+                name=op.name,
+                name2=name,
+                kind=type(value).__name__,
+            )
         ) from None
 
 
