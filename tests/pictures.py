@@ -1,4 +1,4 @@
-"""Reading pictures back: DOT as Graphviz itself parses it, and SVG as XML."""
+"""Parse pictures in tests: DOT with Graphviz, and SVG as XML."""
 
 import html
 import json
@@ -20,7 +20,7 @@ class Node(NamedTuple):
 
     @property
     def rows(self):
-        """What is written after each label: {"data": "2", "grad": "–"}."""
+        """The text after each label, such as {"data": "2", "grad": "–"}."""
         following = zip(self.texts, self.texts[1:], strict=False)
         return {label: text for label, text in following if label in ("data", "grad")}
 
@@ -44,7 +44,7 @@ class Parsed(NamedTuple):
     legend: list[str]
 
     def called(self, name):
-        """Return the one box of data with this title."""
+        """Return the data box with this title."""
         (node,) = [n for n in self.nodes.values() if n.texts[:1] == [name] and n.rows]
         return node
 
@@ -77,9 +77,15 @@ def parse(dot):
     return Parsed(nodes, edges, frames, _texts(graph.get("label", "")))
 
 
-def _node(found):
-    hint = html.unescape(found.get("tooltip", "")).strip().replace("\\" * 4, "\\")
-    return Node(found["name"], found["class"], _texts(found["label"]), hint, found)
+def _node(graphviz_object):
+    hint = html.unescape(graphviz_object.get("tooltip", "")).strip().replace("\\" * 4, "\\")
+    return Node(
+        graphviz_object["name"],
+        graphviz_object["class"],
+        _texts(graphviz_object["label"]),
+        hint,
+        graphviz_object,
+    )
 
 
 def _texts(label):
@@ -89,7 +95,7 @@ def _texts(label):
 
 
 def svg_texts(svg):
-    """Read SVG: what is written in each box, by its id."""
+    """Return the texts of each box of an SVG, by its id."""
     root = ElementTree.fromstring(svg)
     boxes = [g for g in root.iter(f"{SVG}g") if "node" in g.get("class", "").split()]
     return {
@@ -102,7 +108,7 @@ def svg_texts(svg):
 
 
 def svg_edges(svg):
-    """Read SVG: what is written at each edge, by its id."""
+    """Return the texts of each edge of an SVG, by its id."""
     root = ElementTree.fromstring(svg)
     edges = [g for g in root.iter(f"{SVG}g") if "edge" in g.get("class", "").split()]
     return {g.get("id"): [text.text for text in g.iter(f"{SVG}text")] for g in edges}

@@ -38,7 +38,7 @@ def small_training(kind: str = "stream", **choices: Any) -> Training:
 
 
 class Silence:
-    """A report that tells nothing."""
+    """A report that prints nothing."""
 
     def stepped(self, metrics: StepMetrics) -> None:
         pass
@@ -55,11 +55,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 def assert_same_checkpoint(one: Checkpoint, other: Checkpoint) -> None:
     """Compare bit for bit."""
     assert one.state == other.state
-    for arrays, others in ((one.model, other.model), (one.optimizer, other.optimizer)):
-        assert arrays.keys() == others.keys()
+    for arrays, expected in ((one.model, other.model), (one.optimizer, other.optimizer)):
+        assert arrays.keys() == expected.keys()
         for name, array in arrays.items():
-            assert array.dtype == others[name].dtype
-            np.testing.assert_array_equal(array, others[name], err_msg=name, strict=True)
+            assert array.dtype == expected[name].dtype
+            np.testing.assert_array_equal(array, expected[name], err_msg=name, strict=True)
 
 
 def to_old_format(folder: Path, version: int = 1) -> None:
@@ -73,8 +73,8 @@ def to_old_format(folder: Path, version: int = 1) -> None:
         save_file(arrays, path, metadata=step)
         files[path.name] = sha256(path.read_bytes())
     tokenizer = sha256((folder / "tokenizer.json").read_bytes())
-    kept = {"tokenizer": tokenizer, "choices": choices}
-    state = {"format": 1, **checkpoint.state, "files": files, "kept": kept}
+    digests = {"tokenizer": tokenizer, "choices": choices}
+    state = {"format": 1, **checkpoint.state, "files": files, "kept": digests}
     state["sha256"] = sha256(json.dumps(state, sort_keys=True).encode())
     state = state if version == 1 else checkpoint.state
     (folder / "state.json").write_text(json.dumps(state, indent=2) + "\n")

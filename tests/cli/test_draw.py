@@ -106,9 +106,9 @@ def test_a_player_of_a_program_and_of_a_model(run, tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
         assert expected in page.read_text(encoding="utf-8")
     data = page.read_text(encoding="utf-8").split('id="data">')[1].split("</script>")[0]
-    said = json.loads(data)["sentence"]
-    assert "".join(said["rows"][0][1:]).replace("␣", " ") in ("a cat sat", "a dog ran")
-    assert said["targets"][0][:2] == ["a", "␣"]  # and before them stands the start of the line
+    sentence = json.loads(data)["sentence"]
+    assert "".join(sentence["rows"][0][1:]).replace("␣", " ") in ("a cat sat", "a dog ran")
+    assert sentence["targets"][0][:2] == ["a", "␣"]  # and before them stands the start of the line
 
 
 def test_attention_is_drawn_head_by_head_with_the_text_at_its_sides(run, picture):

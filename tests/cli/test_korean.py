@@ -31,22 +31,22 @@ def autolm(capsys):
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
             main([*map(str, arguments), "--language", "ko"])
-        said = capsys.readouterr()
-        return end.value.code, said.out + said.err
+        output = capsys.readouterr()
+        return end.value.code, output.out + output.err
 
     return run
 
 
 @pytest.mark.parametrize("command", HELP)
 def test_the_help_of_a_command_is_korean(autolm, command):
-    code, said = autolm(command, "--help")
+    code, output = autolm(command, "--help")
     assert code == 0
-    assert "사용법: " in said
-    assert "이 도움말을 표시합니다." in said
-    assert "required" not in said
+    assert "사용법: " in output
+    assert "이 도움말을 표시합니다." in output
+    assert "required" not in output
     for line in HELP[command].examples:
-        said = said.replace(line, "")
-    assert not ENGLISH.search(said), said
+        output = output.replace(line, "")
+    assert not ENGLISH.search(output), output
 
 
 def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
@@ -54,7 +54,7 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
     (tmp_path / "text.txt").write_text("interrupted\nno breakpoints\n" * 40)
     small = ("--kind=lines", "--steps=4", "--d-model=8", "--num-heads=2", "--num-layers=1")
     run = tmp_path / "run"
-    code, said = autolm("train", tmp_path / "text.txt", *small, "--output", run)
+    code, output = autolm("train", tmp_path / "text.txt", *small, "--output", run)
     assert code == 0
     for words in (
         "층 1 · 헤드 2",
@@ -63,19 +63,19 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
         "퍼플렉시티",
         "검증하지 않음: 도중에",
     ):
-        assert words in said
-    code, said = autolm("train", "--resume", run, "--steps", "3")
+        assert words in output
+    code, output = autolm("train", "--resume", run, "--steps", "3")
     assert code == 2
-    assert said == "autolm: steps가 3인데 이미 4걸음을 했습니다\n"
+    assert output == "autolm: steps가 3인데 이미 4걸음을 했습니다\n"
     assert "모듈" in autolm("info", run)[1]
     picture = tmp_path / "a.svg"
-    code, said = autolm("draw", run, "--text", "no breakpoints", "--attention", "-o", picture)
+    code, output = autolm("draw", run, "--text", "no breakpoints", "--attention", "-o", picture)
     assert code == 0
-    assert said.startswith("모델이 읽는 글: no breakpoints\n")  # a text is left as it is
+    assert output.startswith("모델이 읽는 글: no breakpoints\n")  # a text is left as it is
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (("nothing",), "그런 명령이 없습니다: 'nothing'"),
         (("step",), "프로그램 FILE.py나 폴더, 또는 -m MODULE을 쓰십시오"),
@@ -97,11 +97,11 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
         (("dap", "--port", "99999"), "'--port'의 값이 잘못되었습니다: "),
     ],
 )
-def test_an_error_is_one_line_of_korean(autolm, arguments, said):
-    code, told = autolm(*arguments)
+def test_an_error_is_one_line_of_korean(autolm, arguments, output):
+    code, printed = autolm(*arguments)
     assert code == 2
-    assert told.startswith(f"autolm: {said}"), told
-    assert not ENGLISH.search(told)
+    assert printed.startswith(f"autolm: {output}"), printed
+    assert not ENGLISH.search(printed)
 
 
 # What a pupil writes, and the end of the line that he is told.
@@ -135,8 +135,8 @@ def test_a_mistake_in_a_program_is_told_in_korean_after_its_place(autolm, tmp_pa
     program.write_text(
         f"import numpy as np\nfrom autolm import SGD, Tensor, TinyLM, Value\n{line}\n"
     )
-    code, said = autolm("draw", program, "-o", tmp_path / "a.svg")
-    error = said.splitlines()[0]  # the next line says how to see the traceback
+    code, output = autolm("draw", program, "-o", tmp_path / "a.svg")
+    error = output.splitlines()[0]  # the next line says how to see the traceback
     assert code == 2
     assert re.match(r"autolm: \S*a\.py:3: ", error)
     assert error.endswith(MISTAKES[line])
@@ -149,9 +149,9 @@ def test_a_mistake_in_a_program_is_told_in_korean_after_its_place(autolm, tmp_pa
 def test_the_words_of_a_program_and_the_name_of_a_file_are_not_translated(autolm, tmp_path, words):
     program = tmp_path / "no breakpoints.py"
     program.write_text(f"def f():\n    raise ValueError({words!r})\nf()\n")
-    code, said = autolm("draw", program, "-o", tmp_path / "a.svg")
+    code, output = autolm("draw", program, "-o", tmp_path / "a.svg")
     assert code == 2
-    assert said.startswith(f"autolm: {program}:2: ValueError: {words}\nautolm: 트레이스백 보기: ")
+    assert output.startswith(f"autolm: {program}:2: ValueError: {words}\nautolm: 트레이스백 보기: ")
     folder = tmp_path / words
     folder.mkdir()
     assert autolm("step", folder, "--var", "x")[1] == (
@@ -166,9 +166,9 @@ def test_pictures_and_rules_of_operations_are_korean(autolm, tmp_path, monkeypat
     picture = (tmp_path / "a.dot").read_text("utf-8")
     assert "잎:&#160;기울기를&#160;받습니다" in picture
     assert "leaf:" not in picture
-    said = autolm("ops")[1]
-    assert "각 id의 행에 ḡ를 더한다" in said
-    assert not ENGLISH.search(said), ENGLISH.search(said)
+    output = autolm("ops")[1]
+    assert "각 id의 행에 ḡ를 더한다" in output
+    assert not ENGLISH.search(output), ENGLISH.search(output)
 
 
 def test_a_language_that_is_none_is_refused_in_that_of_the_locale(monkeypatch, capsys):
@@ -180,12 +180,12 @@ def test_a_language_that_is_none_is_refused_in_that_of_the_locale(monkeypatch, c
 
 def test_a_verdict_is_korean_and_the_program_that_shows_it_again_is_not(autolm, tmp_path):
     (tmp_path / "ops.py").write_text(SWAPPED)
-    code, said = autolm("check", tmp_path / "ops.py")
+    code, output = autolm("check", tmp_path / "ops.py")
     assert code == 1
-    assert "swapped: 기울기가 틀렸습니다" in said
-    assert "진단: a, b: 피연산자가 바뀜" in said
-    assert "    import runpy\n" in said
-    assert not ENGLISH.search(said.replace(str(tmp_path), "").partition("다시 보려면")[0])
+    assert "swapped: 기울기가 틀렸습니다" in output
+    assert "진단: a, b: 피연산자가 바뀜" in output
+    assert "    import runpy\n" in output
+    assert not ENGLISH.search(output.replace(str(tmp_path), "").partition("다시 보려면")[0])
 
 
 GUESSED = """from autolm import primitive
@@ -197,11 +197,11 @@ def row_bias(x, b):
 
 def test_a_verdict_without_an_example_is_korean(autolm, tmp_path):
     (tmp_path / "ops.py").write_text(GUESSED)
-    code, said = autolm("check", tmp_path / "ops.py")
+    code, output = autolm("check", tmp_path / "ops.py")
     assert code == 3
-    assert "row_bias: 판정할 수 없습니다: 인자의 예가 필요합니다 (짐작한 인자: x = " in said
-    assert "  어떻게 부르는지 ops.py에 다음과 같이 적어 주세요\n" in said
-    assert not ENGLISH.search(said)
+    assert "row_bias: 판정할 수 없습니다: 인자의 예가 필요합니다 (짐작한 인자: x = " in output
+    assert "  어떻게 부르는지 ops.py에 다음과 같이 적어 주세요\n" in output
+    assert not ENGLISH.search(output)
 
 
 def test_the_debugger_is_korean_and_what_the_program_says_is_left():
@@ -212,11 +212,11 @@ def test_the_debugger_is_korean_and_what_the_program_says_is_left():
     lines += ",condition 1 1 > 0,ignore 1 2,b,watch b,tbreak op=+,clear,why n,why b 2,nan,up,down"
     lines += ",display n.grad,s,undisplay,whatis n,source n,zoom 1,open,foo,b foo,clear 9,s x,alias"
     lines += ",set w1 = 2,goto end,c"
-    said = session.say(*lines.split(","))
+    output = session.say(*lines.split(","))
     assert session.say("told") == "'interrupted'"
     for words in ("중단점 1: 연산 ×", "꺼짐", "2번 더 지나침", "끝"):
-        assert words in said
-    assert not ENGLISH.search(said), ENGLISH.search(said)
-    told = session.say("help", *(f"help {name}" for name in Debugger.groups["to look"].split()))
-    assert "기여가 가장 큰 경로 K개" in " ".join(told.split())
-    assert not ENGLISH.search(told.replace("backward-step", "")), ENGLISH.search(told)
+        assert words in output
+    assert not ENGLISH.search(output), ENGLISH.search(output)
+    printed = session.say("help", *(f"help {name}" for name in Debugger.groups["to look"].split()))
+    assert "기여가 가장 큰 경로 K개" in " ".join(printed.split())
+    assert not ENGLISH.search(printed.replace("backward-step", "")), ENGLISH.search(printed)

@@ -49,8 +49,8 @@ def badges(box):
 
 
 def hidden_count(box):
-    found = re.search(r"\+([\d ]+) nodes", box.subtitle.replace("\N{NO-BREAK SPACE}", " "))
-    return int(found[1].replace(" ", "")) if found else None
+    match = re.search(r"\+([\d ]+) nodes", box.subtitle.replace("\N{NO-BREAK SPACE}", " "))
+    return int(match[1].replace(" ", "")) if match else None
 
 
 @given(
@@ -186,8 +186,8 @@ def test_arrows_into_one_operation_say_which_operand_they_bring():
     up, down = y.exp(), y.cos()
     view = Drawing(up / down).view()
     titles_by_key = {box.key: box.title for box in view.boxes}
-    told = {titles_by_key[a.tail]: a.label for a in view.arrows if titles_by_key[a.head] == "div"}
-    assert told == {"exp": "1st", "cos": "2nd"}
+    labels = {titles_by_key[a.tail]: a.label for a in view.arrows if titles_by_key[a.head] == "div"}
+    assert labels == {"exp": "1st", "cos": "2nd"}
 
 
 def test_many_badges_are_counted_instead(deep):

@@ -19,13 +19,13 @@ AHEAD = ~np.tril(np.ones((3, 3), bool))
 
 def cells(svg):
     """Read the cells of a picture: what each says, its colour, and what is written in it."""
-    found = []
+    drawn_cells = []
     for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
         title, rect, text = (group.find(f"{SVG}{name}") for name in ("title", "rect", "text"))
         if title is not None:
             written = None if text is None else text.text
-            found.append((title.text, rect.get("fill"), rect.get("fill-opacity"), written))
-    return found
+            drawn_cells.append((title.text, rect.get("fill"), rect.get("fill-opacity"), written))
+    return drawn_cells
 
 
 @given(st.floats(1e-300, 1e300), st.floats(-1, 1))
@@ -45,16 +45,16 @@ def test_what_is_no_number_is_said(number, text):
 
 
 def test_a_picture_holds_every_number_with_its_labels_and_its_colour():
-    found = cells(matrices_svg([Matrix("weights", WEIGHTS, (TOKENS, TOKENS), AHEAD)]))
-    assert [said for said, *_ in found] == [
+    drawn_cells = cells(matrices_svg([Matrix("weights", WEIGHTS, (TOKENS, TOKENS), AHEAD)]))
+    assert [said for said, *_ in drawn_cells] == [
         f"{row} {column} {WEIGHTS[i, j]}"
         for i, row in enumerate(TOKENS.labels)
         for j, column in enumerate(TOKENS.labels)
     ]
-    fills = [fill for _, fill, _, _ in found]
+    fills = [fill for _, fill, _, _ in drawn_cells]
     blue, orange, hidden = LIGHT.leaf_line, LIGHT.gradient, "url(#hidden)"
     assert fills == [blue, hidden, hidden, blue, blue, hidden, blue, orange, blue]
-    depth = [float(opacity) for _, _, opacity, _ in found if opacity]
+    depth = [float(opacity) for _, _, opacity, _ in drawn_cells if opacity]
     assert np.allclose(np.array(depth) / depth[0], [1, 0.25, 0.75, 0.5, 0.25, 0.75], atol=0.01)
 
 

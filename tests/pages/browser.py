@@ -108,7 +108,7 @@ class Browser:
         return answer["result"].get("value")
 
     def until(self, expression: str) -> None:
-        """Let the page go on until an expression is true in it."""
+        """Wait until an expression is true in the page."""
         looking = f"""new Promise((done) => {{
             let left = 1000;
             const again = () => (left-- ? setTimeout(look, 10) : done(false));
@@ -166,12 +166,12 @@ class Browser:
         self._note(message.get("method", ""), message.get("params", {}))
         return message
 
-    def _note(self, event: str, told: dict[str, Any]) -> None:
+    def _note(self, event: str, parameters: dict[str, Any]) -> None:
         if event == "Runtime.exceptionThrown":
-            self.problems.append(str(told["exceptionDetails"]))
-        elif event == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning"):
-            self.problems.append(str(told["args"]))
-        elif event == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
-            self.problems.append(told["entry"]["text"])
+            self.problems.append(str(parameters["exceptionDetails"]))
+        elif event == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning"):
+            self.problems.append(str(parameters["args"]))
+        elif event == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
+            self.problems.append(parameters["entry"]["text"])
         elif event == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
+            self.requests.append(parameters["request"]["url"])

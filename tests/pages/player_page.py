@@ -1,4 +1,4 @@
-"""Reading the page of the player: what is lit, what is written, where it stands."""
+"""Read the page of the player in tests: position, highlighted boxes and texts."""
 
 
 def opened(browser, page, **options):
@@ -34,14 +34,14 @@ def told(page):
 
 
 def key_of(page, title):
-    """Return the id of the box of a node with this name, or of the operation with this sign."""
+    """Return the id of the box of a node with this name, or of the operation with this symbol."""
     return page.evaluate(
         f"Object.keys(view.scene.boxes).find((key) => view.scene.boxes[key].title === {title!r})"
     )
 
 
 def shown(page, title):
-    """Return the numbers that stand in a box."""
+    """Return the texts of the data and the gradient in a box."""
     return page.evaluate(
         f"""Object.fromEntries([...document.querySelectorAll('#{key_of(page, title)} text.value')]
             .map((text) => [text.dataset.row, text.textContent]))"""
@@ -49,7 +49,7 @@ def shown(page, title):
 
 
 def lit(page):
-    """Return the ids of what is lit: boxes, arrows."""
+    """Return the ids of the highlighted boxes and arrows."""
     return tuple(
         page.evaluate(f"[...document.querySelectorAll('g.{kind}.lit')].map((g) => g.id)")
         for kind in ("node", "edge")

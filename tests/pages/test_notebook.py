@@ -23,40 +23,44 @@ def walk():
 
 def test_moving_the_page_moves_the_walk_and_moving_the_walk_the_page(walk):
     walk, x = walk
-    shown = player(walk)
-    done = shown.moment
+    widget_player = player(walk)
+    done = widget_player.moment
     assert (done, walk.position) == (0, 0)
-    shown.move_walk(4)  # leaves, ×, +, the gradient of the result; then + is done
+    widget_player.move_walk(4)  # leaves, ×, +, the gradient of the result; then + is done
     assert (walk.position, x.grad) == (1, 1.0)
-    shown.move_walk(5)
+    widget_player.move_walk(5)
     assert (walk.finished, x.grad) == (True, 7.0)
-    assert shown.moment == 5
+    assert widget_player.moment == 5
     walk.back()
-    assert (shown.moment, x.grad) == (4, 1.0)
-    shown.move_walk(2)  # in the forward pass nothing is sent yet
+    assert (widget_player.moment, x.grad) == (4, 1.0)
+    widget_player.move_walk(2)  # in the forward pass nothing is sent yet
     assert walk.position == 0 and not x.has_grad
-    assert "step 0 of its walk" in repr(shown)
+    assert "step 0 of its walk" in repr(widget_player)
 
 
 def test_making_the_player_leaves_a_walk_where_it_is(walk):
     walk, x = walk
     walk.step()
-    shown = player(walk)
-    assert (walk.position, x.grad, shown.moment) == (1, 1.0, 4)
+    widget_player = player(walk)
+    assert (walk.position, x.grad, widget_player.moment) == (1, 1.0, 4)
 
 
 def test_without_anywidget_the_page_stands_in_a_frame(walk, monkeypatch, tmp_path):
     monkeypatch.setattr("autolm.pages.notebook.find_spec", lambda name: None)
-    shown = player(walk[0].root)
-    bundle = shown._repr_mimebundle_()
+    widget_player = player(walk[0].root)
+    bundle = widget_player._repr_mimebundle_()
     parser, frames = HTMLParser(), []
     parser.handle_starttag = lambda tag, attributes: frames.append((tag, dict(attributes)))
     parser.feed(bundle["text/html"])
     [(tag, attributes)] = frames
     assert tag == "iframe"
-    assert attributes["srcdoc"] == shown.html == shown.save(tmp_path / "p.html").read_text("utf-8")
+    assert (
+        attributes["srcdoc"]
+        == widget_player.html
+        == widget_player.save(tmp_path / "p.html").read_text("utf-8")
+    )
     assert attributes["sandbox"] == "allow-scripts"
-    assert bundle["text/plain"] == repr(shown)
+    assert bundle["text/plain"] == repr(widget_player)
 
 
 def test_the_widget_is_linked_by_its_step(walk, monkeypatch):
@@ -65,23 +69,23 @@ def test_the_widget_is_linked_by_its_step(walk, monkeypatch):
     cells = {}
     shell = SimpleNamespace(events=SimpleNamespace(register=cells.setdefault))
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
-    shown = player(walk)
-    bundle = shown._repr_mimebundle_()
+    widget_player = player(walk)
+    bundle = widget_player._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in str(bundle)
-    shown.widget.step = 5
+    widget_player.widget.step = 5
     assert x.grad == 7.0
     walk.goto(1)
     cells["post_run_cell"](None)  # at the end of a cell the page is where the walk is
-    assert (shown.widget.step, walk.position) == (4, 1)
-    shown.widget.step = 2  # in the forward pass
+    assert (widget_player.widget.step, walk.position) == (4, 1)
+    widget_player.widget.step = 2  # in the forward pass
     cells["post_run_cell"](None)
-    assert (shown.widget.step, walk.position) == (2, 0)
+    assert (widget_player.widget.step, walk.position) == (2, 0)
     walk.goto(2)
-    shown._repr_mimebundle_()  # shown once more
-    assert (shown.widget.step, walk.position) == (5, 2)
-    shown.widget.step = 6  # the update, which is no step of the walk
+    widget_player._repr_mimebundle_()  # shown once more
+    assert (widget_player.widget.step, walk.position) == (5, 2)
+    widget_player.widget.step = 6  # the update, which is no step of the walk
     cells["post_run_cell"](None)
-    assert (shown.widget.step, walk.position) == (6, 2)
+    assert (widget_player.widget.step, walk.position) == (6, 2)
 
 
 def test_a_walk_between_two_moments_is_left_where_it_is(monkeypatch):
@@ -92,20 +96,20 @@ def test_a_walk_between_two_moments_is_left_where_it_is(monkeypatch):
         for i in range(60):
             y = y.sin() if i % 2 else y.exp()
     walk = Walk(y)
-    shown = player(walk)
-    shown.widget.step = len(shown._done) - 1
+    widget_player = player(walk)
+    widget_player.widget.step = len(widget_player._done) - 1
     assert walk.finished
     walk.goto(20)
-    shown.follow()
-    assert (shown.widget.step, walk.position) == (shown.moment, 20)
+    widget_player.follow()
+    assert (widget_player.widget.step, walk.position) == (widget_player.moment, 20)
 
 
 def test_the_front_of_the_widget_speaks_with_its_page(browser, walk, tmp_path):
     """A model as anywidget gives it, the page in its frame, in a real browser."""
     front = (files("autolm.pages") / "assets" / "widget.js").read_text("utf-8")
-    shown = player(walk[0])
+    widget_player = player(walk[0])
     page = tmp_path / "notebook.html"
-    html = json.dumps(shown.html).replace("<", "\\u003c")
+    html = json.dumps(widget_player.html).replace("<", "\\u003c")
     page.write_text(
         f"""<!doctype html><link rel=icon href=data:,><div id=cell></div><script type=module>
         {front.replace("export default", "window.widget =")}

@@ -3,7 +3,7 @@
 import pytest
 
 from autolm.drawing.palette import LIGHT
-from tests.pages.test_player_arrays import made, open_at  # noqa: F401  (a fixture)
+from tests.pages.test_player_arrays import model_player, open_at  # noqa: F401  (a fixture)
 
 ANNOUNCED = """(() => { window.heard = [];
     const regions = [...document.querySelectorAll('[aria-live="polite"], output:not([aria-live])')];
@@ -43,38 +43,38 @@ def heard(page):
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_each_step_is_announced_once(browser, made, language):  # noqa: F811
-    page = open_at(browser, made, f"step=0&lang={language}")
+def test_each_step_is_announced_once(browser, model_player, language):  # noqa: F811
+    page = open_at(browser, model_player, f"step=0&lang={language}")
     page.evaluate(ANNOUNCED)
     count = page.evaluate("view.scene.moments.length")
     for _ in range(count - 1):
         page.press("ArrowRight")
-        said = heard(page)
+        announced = heard(page)
         title = page.evaluate("say(view.scene.moments[view.position].title)")
         lines = page.evaluate("view.scene.moments[view.position].lines.map(say)")
         phase = page.evaluate("say(view.scene.moments[view.position].phase)")
-        assert said == [["now", "".join([phase, title, *lines])]]
+        assert announced == [["now", "".join([phase, title, *lines])]]
         page.press("b")  # a breakpoint changes nothing of the step
         page.press("b")
         assert heard(page) == []
     page.evaluate("alpha.focus()")
-    said = page.evaluate("alpha.getAttribute('aria-valuetext')")
-    assert {"en": "loss after", "ko": "갱신 뒤 손실"}[language] in said
+    announced = page.evaluate("alpha.getAttribute('aria-valuetext')")
+    assert {"en": "loss after", "ko": "갱신 뒤 손실"}[language] in announced
     assert heard(page) == []
 
 
-def test_a_cell_is_announced_when_it_is_touched_and_not_again(browser, made):  # noqa: F811
-    page = open_at(browser, made, "open=blocks.0.attention")
+def test_a_cell_is_announced_when_it_is_touched_and_not_again(browser, model_player):  # noqa: F811
+    page = open_at(browser, model_player, "open=blocks.0.attention")
     page.evaluate(ANNOUNCED)
     page.click('table[data-matrix="q"] td[data-at]')
-    [[region, said]] = heard(page)
-    assert region == "cell" and said.startswith("q[the, 0] = ")
+    [[region, announced]] = heard(page)
+    assert region == "cell" and announced.startswith("q[the, 0] = ")
     page.press("b")
     assert heard(page) == []
 
 
-def test_a_loop_of_training_is_announced_when_it_has_ended(browser, made):  # noqa: F811
-    page = open_at(browser, made, "step=99")
+def test_a_loop_of_training_is_announced_when_it_has_ended(browser, model_player):  # noqa: F811
+    page = open_at(browser, model_player, "step=99")
     page.evaluate("window.setInterval = (act) => { window.tick = act; return 1; }")
     page.click("#loop")
     busy = "document.getElementById('losses').getAttribute('aria-busy')"
@@ -84,8 +84,8 @@ def test_a_loop_of_training_is_announced_when_it_has_ended(browser, made):  # no
     assert page.evaluate(busy) == "false"
 
 
-def test_tab_comes_to_all_that_can_be_used_and_shows_where_it_is(browser, made):  # noqa: F811
-    page = open_at(browser, made, "step=99")
+def test_tab_comes_to_all_that_can_be_used_and_shows_where_it_is(browser, model_player):  # noqa: F811
+    page = open_at(browser, model_player, "step=99")
     stops = tab_stops(page)
     names = [name for name, *_ in stops]
     usable = page.evaluate(
@@ -102,8 +102,8 @@ def test_tab_comes_to_all_that_can_be_used_and_shows_where_it_is(browser, made):
         assert is_shown and style not in ("none", "hidden") and width >= 2, name
 
 
-def test_a_cell_is_read_and_opened_by_keys_alone(browser, made):  # noqa: F811
-    page = open_at(browser, made, "open=blocks.0.attention")
+def test_a_cell_is_read_and_opened_by_keys_alone(browser, model_player):  # noqa: F811
+    page = open_at(browser, model_player, "open=blocks.0.attention")
     page.evaluate("element('tables').tabIndex = -1; element('tables').focus()")
     tab(page)
     matrix = page.evaluate(STOP)[-1]
@@ -120,8 +120,8 @@ def test_a_cell_is_read_and_opened_by_keys_alone(browser, made):  # noqa: F811
     assert page.evaluate("view.pinned") == "blocks.0.attention"
 
 
-def test_who_wants_no_motion_gets_none(browser, made):  # noqa: F811
-    page = open_at(browser, made, "step=0")
+def test_who_wants_no_motion_gets_none(browser, model_player):  # noqa: F811
+    page = open_at(browser, model_player, "step=0")
     look = """(() => { const style = document.createElement("style");
         style.textContent = `@keyframes turn { to { opacity: 0 } }
             * { transition: opacity 9s; animation: turn 9s; scroll-behavior: smooth }`;
@@ -164,8 +164,8 @@ def of_width(page, width):
 
 
 @pytest.mark.parametrize("fragment", ["step=99", "open=blocks.0.attention"])
-def test_on_paper_nothing_is_cropped_and_colours_are_light(browser, made, fragment):  # noqa: F811
-    page = open_at(browser, made, fragment)
+def test_on_paper_nothing_is_cropped_and_colours_are_light(browser, model_player, fragment):  # noqa: F811
+    page = open_at(browser, model_player, fragment)
     dark = {"name": "prefers-color-scheme", "value": "dark"}
     of_width(page, 1900)
     page.evaluate(

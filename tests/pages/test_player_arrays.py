@@ -36,7 +36,7 @@ def trained(**options):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def model_player(tmp_path_factory):
     need_renderer()
     need_browser()
     model, _ = trained()
@@ -76,19 +76,19 @@ def numbers(read):
 
 
 @pytest.fixture
-def page(browser, made):
-    yield opened(browser, made[2])
+def page(browser, model_player):
+    yield opened(browser, model_player[2])
     assert browser.problems == []
 
 
-def open_at(browser, made, fragment):
-    browser.open_url(f"{made[2].as_uri()}#{fragment}")
+def open_at(browser, model_player, fragment):
+    browser.open_url(f"{model_player[2].as_uri()}#{fragment}")
     return browser
 
 
-def test_an_open_part_shows_its_matrices_with_tokens_and_whole_numbers(browser, made):
-    known = nodes(made[1])
-    page = open_at(browser, made, "open=blocks.0.attention")
+def test_an_open_part_shows_its_matrices_with_tokens_and_whole_numbers(browser, model_player):
+    known = nodes(model_player[1])
+    page = open_at(browser, model_player, "open=blocks.0.attention")
     words = [WORDS[i] for i in IDS]
     for name in ("q", "k", "v", "attention"):
         read = table(page, name)
@@ -140,13 +140,13 @@ def test_it_never_shows_the_future(page):
         assert not (has_gradients and phase == "forward")
 
 
-def test_the_sentence_stands_on_top_with_what_comes_next(page, made):
+def test_the_sentence_stands_on_top_with_what_comes_next(page, model_player):
     tokens = page.evaluate(
         "[...document.querySelectorAll('[data-sentence] button')].map((b) => b.textContent)"
     )
     assert tokens == [WORDS[i] for i in IDS]
     page.press("End")
-    logits = made[1].parents[0].data
+    logits = model_player[1].parents[0].data
     for place in (4, 1):
         page.click(f"#tokens button:nth-of-type({place + 1})")
         assert page.text("#asked") == f"next: {WORDS[TARGETS[place]]}"
@@ -155,8 +155,8 @@ def test_the_sentence_stands_on_top_with_what_comes_next(page, made):
         assert best == f"{WORDS[share.argmax()]}{100 * share.max():.1f} %"
 
 
-def test_a_cell_tells_its_arithmetic_and_frames_what_it_is_made_of(browser, made):
-    page = open_at(browser, made, "open=blocks.0.attention")
+def test_a_cell_tells_its_arithmetic_and_frames_what_it_is_made_of(browser, model_player):
+    page = open_at(browser, model_player, "open=blocks.0.attention")
     at = 'table[data-matrix="{}"] tbody tr:nth-child({}) td:nth-of-type({})'
     page.click(at.format("products", 3, 2))
     said = page.text("#cell")
@@ -183,8 +183,8 @@ def test_a_cell_tells_its_arithmetic_and_frames_what_it_is_made_of(browser, made
     assert browser.problems == []
 
 
-def test_a_gradient_cell_adds_up_what_each_use_sent(page, made):
-    known = nodes(made[1])
+def test_a_gradient_cell_adds_up_what_each_use_sent(page, model_player):
+    known = nodes(model_player[1])
     page.press("End")
     page.evaluate("view.pinned = ''; drawMatrices()")
     page.click('table[data-matrix="grad-input"] tbody tr:nth-child(2) td:nth-of-type(3)')
@@ -199,8 +199,8 @@ def test_a_gradient_cell_adds_up_what_each_use_sent(page, made):
     assert total.endswith(", the sum of")
 
 
-def test_a_number_opens_as_a_graph_of_single_numbers(browser, made):
-    page = open_at(browser, made, "step=99")
+def test_a_number_opens_as_a_graph_of_single_numbers(browser, model_player):
+    page = open_at(browser, model_player, "step=99")
     compared = page.evaluate(
         """matrices.flatMap((matrix, id) => !opensAsGraph(id) ? [] :
             [...matrix.data.keys()].filter((flat) => flat % 7 === 0).map((flat) => {
@@ -222,7 +222,7 @@ def test_a_number_opens_as_a_graph_of_single_numbers(browser, made):
             data[0] = before;
             return [opens, canOpen(id, 0)]; })()"""
     ) == [False, True]
-    open_at(browser, made, "open=blocks.0.attention")
+    open_at(browser, model_player, "open=blocks.0.attention")
     page.click('table[data-matrix="products"] tbody tr:nth-child(3) td:nth-of-type(2)')
     page.press("z")
     assert page.text("#crumbs").endswith(" › products[head 0, sat, cat]")
@@ -242,7 +242,7 @@ def test_a_number_opens_as_a_graph_of_single_numbers(browser, made):
     assert "zoom=" in hash
     page.press("Escape")
     assert "open=blocks.0.attention" in page.evaluate("location.hash")
-    browser.open_url(f"{made[2].as_uri()}{hash}")  # as after a reload; there all is known
+    browser.open_url(f"{model_player[2].as_uri()}{hash}")  # as after a reload; there all is known
     assert page.text("#crumbs").endswith(" › products[head 0, sat, cat]")
     page.press("End")
     assert page.text("#phase") == "backward"
@@ -255,8 +255,8 @@ def test_a_number_opens_as_a_graph_of_single_numbers(browser, made):
     assert browser.problems == []
 
 
-def test_the_update_is_what_a_step_of_training_does(browser, made):
-    _, loss, path = made
+def test_the_update_is_what_a_step_of_training_does(browser, model_player):
+    _, loss, path = model_player
     page = opened(browser, path)
     assert not page.evaluate("document.getElementById('training').checkVisibility()")
     page.press("End")
@@ -291,8 +291,8 @@ def test_the_update_is_what_a_step_of_training_does(browser, made):
     assert "θ − α·g = " in page.text("#cell")
 
 
-def test_the_step_is_in_the_address_and_survives_a_reload(browser, made):
-    page = open_at(browser, made, "step=5")
+def test_the_step_is_in_the_address_and_survives_a_reload(browser, model_player):
+    page = open_at(browser, model_player, "step=5")
     assert position(page) == 5
     page.press("ArrowRight")
     assert page.evaluate("location.hash") == "#step=6"
@@ -304,12 +304,12 @@ def test_the_step_is_in_the_address_and_survives_a_reload(browser, made):
     page.until("view.position === 3")
 
 
-def test_a_page_around_it_can_move_it_and_is_told(browser, made, tmp_path):
+def test_a_page_around_it_can_move_it_and_is_told(browser, model_player, tmp_path):
     around = tmp_path / "around.html"
     around.write_text(
         f"""<!doctype html><link rel=icon href=data:,><script>
         window.heard = []; addEventListener("message", (e) => heard.push(e.data.autolm.step));
-        </script><iframe width=740 height=600 src="{made[2].as_uri()}#step=2"></iframe>"""
+        </script><iframe width=740 height=600 src="{model_player[2].as_uri()}#step=2"></iframe>"""
     )
     browser.open_url(around.as_uri())
     browser.evaluate("frames[0].postMessage({autolm: {step: 7}}, '*')")
@@ -318,8 +318,8 @@ def test_a_page_around_it_can_move_it_and_is_told(browser, made, tmp_path):
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (740, True), (1280, False)])
-def test_nothing_is_cropped_at_any_width(browser, made, width, dark):
-    page = opened(browser, made[2], width=width, height=844, dark=dark)
+def test_nothing_is_cropped_at_any_width(browser, model_player, width, dark):
+    page = opened(browser, model_player[2], width=width, height=844, dark=dark)
     page.press("End")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     inside = """(() => { const stage = document.getElementById("stage").getBoundingClientRect();
@@ -333,8 +333,8 @@ def test_nothing_is_cropped_at_any_width(browser, made, width, dark):
     assert page.evaluate(inside)
 
 
-def test_it_speaks_korean_where_the_reader_does(browser, made, model_page):
-    page = open_at(browser, made, "step=0&lang=ko")
+def test_it_speaks_korean_where_the_reader_does(browser, model_player, model_page):
+    page = open_at(browser, model_player, "step=0&lang=ko")
     assert page.evaluate("document.documentElement.lang") == "ko"
     assert page.text("#what") == "잎(입력과 파라미터)이 주어졌습니다."
     english = """[...standing.map(([node]) => node.textContent),
@@ -372,10 +372,12 @@ def test_it_speaks_korean_where_the_reader_does(browser, made, model_page):
     assert {sign[:2] for sign in page.evaluate(signs)} == {"← ", "→ "}
 
 
-def test_a_picture_speaks_korean_and_names_in_it_stay(browser, made, neuron_page, model_page):
+def test_a_picture_speaks_korean_and_names_in_it_stay(
+    browser, model_player, neuron_page, model_page
+):
     said = """[...document.querySelectorAll("#stage g text, #stage g title")].flatMap((node) =>
         node.textContent.split("\\n")).map((line) => line.replaceAll("\u00a0", " "))"""
-    for path in (neuron_page, model_page, made[2]):
+    for path in (neuron_page, model_page, model_player[2]):
         browser.open_url(f"{path.as_uri()}#lang=en")
         english = set(browser.evaluate(said))
         assert {"data", "grad"} <= english
@@ -432,8 +434,8 @@ def test_adams_step_is_told_with_its_moments(browser, tmp_path):
     assert re.search(r"d = m̂ / \(√v̂ \+ ε\) = .*\(m̂ = .*, v̂ = .*\)", page.text("#cell"))
 
 
-def test_nothing_of_the_makers_machine_is_in_the_page(made):
-    text = made[2].read_text(encoding="utf-8")
+def test_nothing_of_the_makers_machine_is_in_the_page(model_player):
+    text = model_player[2].read_text(encoding="utf-8")
     assert "made at autolm/nn/layers.py:" in text
     root = str(Path(autolm.__file__).parents[1])
     assert not [folder for folder in (root, str(Path.home()), sys.prefix) if folder in text]

@@ -46,7 +46,7 @@ class Attending(torch.nn.Module):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def model_player(tmp_path_factory):
     need_renderer()
     need_browser()
     torch.manual_seed(0)
@@ -65,8 +65,8 @@ def made(tmp_path_factory):
     return model, loss, path
 
 
-def everything(browser, made, fragment="step=99"):
-    page = open_at(browser, made, fragment)
+def everything(browser, model_player, fragment="step=99"):
+    page = open_at(browser, model_player, fragment)
     page.evaluate("view.pinned = ''; drawMatrices()")
     return page
 
@@ -84,19 +84,19 @@ def number(text):
     return float(text.replace("Infinity", "inf"))
 
 
-def test_arrays_and_gradients_are_those_of_pytorch(browser, made):
-    page = everything(browser, made)
-    for name, tensor in made[0].kept.items():
+def test_arrays_and_gradients_are_those_of_pytorch(browser, model_player):
+    page = everything(browser, model_player)
+    for name, tensor in model_player[0].kept.items():
         assert np.array_equal(held(page, name, "data"), tensor.detach().numpy()), name
         assert np.array_equal(held(page, name, "grad"), tensor.grad.numpy()), name
-    for name, parameter in made[0].named_parameters():
+    for name, parameter in model_player[0].named_parameters():
         found = held(page, name, "grad")
         assert np.array_equal(found, parameter.grad.numpy()), name
     assert browser.problems == []
 
 
-def test_rows_are_tokens_and_a_mask_is_hatched_in_all_that_it_hides(browser, made):
-    page = everything(browser, made)
+def test_rows_are_tokens_and_a_mask_is_hatched_in_all_that_it_hides(browser, model_player):
+    page = everything(browser, model_player)
     words = [WORDS[i] for i in IDS]
     weights = table(page, "own_weights")
     assert (weights["heads"], weights["columns"]) == (words, words)
@@ -118,8 +118,8 @@ def test_rows_are_tokens_and_a_mask_is_hatched_in_all_that_it_hides(browser, mad
     assert table(page, "grad-logits")["sums"] == ["Σ 0"] * 5
 
 
-def test_what_is_fused_opens_and_its_cells_tell_their_arithmetic(browser, made):
-    page = everything(browser, made)
+def test_what_is_fused_opens_and_its_cells_tell_their_arithmetic(browser, model_player):
+    page = everything(browser, model_player)
     names = page.evaluate("matrices.map(({ name }) => name)")
     assert {"centred", "variance", "product", "log_probabilities"} <= set(names)
     compared = page.evaluate(
@@ -140,9 +140,9 @@ def test_what_is_fused_opens_and_its_cells_tell_their_arithmetic(browser, made):
     assert len(moved) == 1 and moved[0].startswith("own_q[cat, 1] = ")
 
 
-def test_the_update_is_a_step_of_gradient_descent(browser, made):
-    model, loss, _ = made
-    page = open_at(browser, made, "step=99")
+def test_the_update_is_a_step_of_gradient_descent(browser, model_player):
+    model, loss, _ = model_player
+    page = open_at(browser, model_player, "step=99")
     rates, losses = page.evaluate("[training.rates, training.losses]")
     assert losses[0] == loss.item()
     assert "qkv.weight 24×8, qkv.bias 24" in page.text("#moved")

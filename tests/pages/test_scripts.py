@@ -79,15 +79,15 @@ def served(tmp_path):
 
 def walked_through(browser):
     """Return what the page says at every step, with a cell of each table opened as a graph."""
-    said = []
+    messages = []
     for key in ["Home"] + ["ArrowRight"] * 40 + ["End", "c", "b", "+", "Escape"]:
         browser.press(key)
-        said.append(browser.evaluate("document.querySelector('main').innerText"))
+        messages.append(browser.evaluate("document.querySelector('main').innerText"))
     for selector in ("#language", "#tokens button", "#take", "td[data-at]", "#cell button"):
         if browser.evaluate(f"Boolean(document.querySelector({selector!r})?.checkVisibility())"):
             browser.click(selector)
-            said.append(browser.evaluate("document.querySelector('main').innerText"))
-    return said
+            messages.append(browser.evaluate("document.querySelector('main').innerText"))
+    return messages
 
 
 @pytest.mark.parametrize("page", ["neuron_page", "arrays_page"])
@@ -103,10 +103,10 @@ def test_a_browser_runs_the_modules_as_it_runs_the_bundle(browser, served, reque
     html = html.replace("script-src 'unsafe-inline'", "script-src 'self'")
     modules = html.replace(inline, '<script type="module" src="player.js"></script>')
     (folder / "modules.html").write_text(modules, "utf-8")
-    said = []
+    messages = []
     for name in ("bundle", "modules"):
         browser.open_url(f"{address}/{name}.html")
         browser.until("document.querySelector('#position').textContent !== ''")
-        said.append(walked_through(browser))
+        messages.append(walked_through(browser))
         assert not browser.problems
-    assert said[0] == said[1]
+    assert messages[0] == messages[1]

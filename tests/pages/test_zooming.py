@@ -56,8 +56,10 @@ def slopes_of(made, flat):
         result, rule = made.op.forward(*(each.data for each in made.parents), **made.attributes)
         one = np.zeros(np.shape(result))
         one.flat[flat] = 1.0
-        sent = rule(one)
-    return [reduced(each, np.shape(p.data)) for each, p in zip(sent, made.parents, strict=True)]
+        contributions = rule(one)
+    return [
+        reduced(each, np.shape(p.data)) for each, p in zip(contributions, made.parents, strict=True)
+    ]
 
 
 def reduced(sent, shape):
