@@ -28,7 +28,7 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from course.lessons import DEMOS, exercises, items, made_name, shown
+from course.lessons import DEMOS, exercises, in_table, items, made_name
 from course.marking import mark, mark_building
 from course.plan import overview
 from course.words import CourseError
@@ -344,7 +344,7 @@ class Items(Course):
                 ]
             else:
                 place = words["lesson"].format(item.lesson) if item.lesson else "→"
-                lines.append(f"| {text} | [{place}](#{item.anchor}) | {shown(sentence)} |")
+                lines.append(f"| {text} | [{place}](#{item.anchor}) | {in_table(sentence)} |")
         container = nodes.container(classes=["items"])
         self.state.nested_parse(StringList(lines, "items.tsv"), 0, container)
         return [container]

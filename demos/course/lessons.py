@@ -313,7 +313,7 @@ def items() -> list[Item]:
     return table
 
 
-def shown(sentence: str) -> str:
+def in_table(sentence: str) -> str:
     """Return a sentence of a lesson for a cell of a table: no links, no display formulas."""
     text = re.sub(r"\[([^]]*)\]\(#[^)]*\)", r"\1", sentence).replace("$$", "$")
     return text.replace("|", "\\|")

@@ -116,11 +116,15 @@ def _operations(language: str) -> str:
 
 def _architecture() -> str:
     text = (DEMOS.parent / "CONTRIBUTING.md").read_text("utf-8")
-    plan = text[text.index("## Architecture") :]
-    return re.sub(r"\]\((?!http|#)[^)]*\)", "]", plan)  # without links to files
+    return _without_files(text[text.index("## Architecture") :])
 
 
 def _guide() -> str:
     text = (DEMOS / "guide.md").read_text("utf-8")
     text = text[text.index("## ") :].replace('"pictures/', '"../../shared/pictures/')
-    return re.sub(r"\]\((?!http|#)[^)]*OPERATIONS.md\)", "](operations)", text)
+    return _without_files(re.sub(r"\]\((?!http|#)[^)]*OPERATIONS.md\)", "](operations)", text))
+
+
+def _without_files(text: str) -> str:
+    """Replace links to files, which the site does not contain, by their words."""
+    return re.sub(r"(?<!!)\[([^]\n]*)\]\((?!http|#|operations\))[^)]*\)", r"\1", text)

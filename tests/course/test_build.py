@@ -116,6 +116,14 @@ def test_a_formula_is_split_at_its_wide_spaces_and_never_inside_a_group():
     ]
 
 
+@pytest.mark.parametrize("page", ["_guide", "_architecture"])
+def test_pages_from_markdown_files_do_not_link_to_files(page):
+    from course import reference
+
+    targets = re.findall(r"\]\(([^)]*)\)", getattr(reference, page)())
+    assert [t for t in targets if not t.startswith(("http", "#")) and t != "operations"] == []
+
+
 def test_the_page_on_the_architecture_begins_with_that_section_of_contributing():
     from course import reference
 
