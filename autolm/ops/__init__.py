@@ -1,7 +1,7 @@
 """The operations, one file per family: arithmetic, reductions, shapes, indexing, layers (layer 1).
 
-They are pure functions of arrays, each with its rule and its record. `autolm.tensor` makes the
-nodes.
+They are pure functions of arrays, each with its backward rule and its record. `autolm.tensor`
+records their results as nodes.
 
 Every operation of a family is exported from here, and from `autolm` unless it would hide a builtin.
 `__init__.pyi`, which `python -m tests.stubs` writes, lists the same names for type checkers.

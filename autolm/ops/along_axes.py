@@ -1,7 +1,7 @@
 """Operations that cut an array along axes and join the parts: flip, roll, pad, split, chunk.
 
-Each is composed of slices and of operations that join them, so a picture shows where each element
-goes.
+Each is composed of slices and of operations that join them, so that a picture of its graph shows
+where each element goes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from autolm.ops.shape import concatenate, getitem, reshape
 from autolm.outside.arguments import quote, read_int, read_number
 from autolm.outside.message import message
 
-# How NumPy and PyTorch call the ways to pad with elements of the array itself.
+# PyTorch's names for two of NumPy's modes of padding.
 MODES = {"replicate": "edge", "circular": "wrap"}
-LARGEST = sys.maxsize // 16  # elements of an array, of as many bytes as one may have
+LARGEST = sys.maxsize // 16  # the greatest number of elements of an array
 MOVING = ("edge", "reflect", "symmetric", "wrap")
 
 
 def _slice(a: Any, axis: int, start: int | None, stop: int | None, step: int = 1) -> Any:
-    """Take a slice along one axis."""
+    """Return a slice along one axis."""
     return getitem(a, index=(*[slice(None)] * axis, slice(start, stop, step)))
 
 
@@ -43,7 +43,7 @@ def _slice(a: Any, axis: int, start: int | None, stop: int | None, step: int = 1
     places=("axis",),
 )
 def flip(a: Any, /, *, axis: Axis = None) -> Any:
-    """Reverse the order along axes, by default along all."""
+    """Reverse the order of elements along axes, by default along all."""
     axes = read_axes("flip", axis, a.shape)
     backwards = [slice(None, None, -1 if i in axes else 1) for i in range(a.ndim)]
     return getitem(a, index=tuple(backwards))
@@ -66,17 +66,17 @@ def flip(a: Any, /, *, axis: Axis = None) -> Any:
     places=("shift", "axis"),
 )
 def roll(a: Any, /, *, shift: int | Sequence[int], axis: Axis = None) -> Any:
-    """Shift along axes, in a circle; without an axis, all elements in their order.
+    """Shift elements along axes cyclically; without an axis, along the flattened array.
 
-    One `shift` for each axis, or one for all. As in NumPy.
+    `shift` is one number for each axis, or one for all, as in NumPy.
     """
     if axis is None:
         shift = read_int("roll", "shift", shift)
         return reshape(roll(reshape(a, shape=(-1,)), shift=shift, axis=0), shape=a.shape)
     axes = read_axes("roll", axis, a.shape)
-    given = _listed(shift)
-    given = given if isinstance(given, list) else [given] * len(axes)
-    shifts = [read_int("roll", "shift", each) for each in given]
+    numbers = _as_list(shift)
+    numbers = numbers if isinstance(numbers, list) else [numbers] * len(axes)
+    shifts = [read_int("roll", "shift", number) for number in numbers]
     if len(shifts) != len(axes):
         raise ValueError(
             message(
@@ -120,9 +120,9 @@ def pad(
     mode: str = "constant",
     value: float = 0.0,
 ) -> Any:
-    """Extend axes at their ends, with a number or with elements of the array.
+    """Extend axes at both ends, with a number or with elements of the array.
 
-    `pad_width` is one number for all ends, or (before, after) for each axis, from the first on.
+    `pad_width` is one number for all ends, or (before, after) for each axis in order.
     `mode` is "constant" for the number `value`, or "edge", "reflect", "symmetric" or "wrap", as in
     NumPy (PyTorch's "replicate" and "circular" are "edge" and "wrap").
     """
@@ -133,7 +133,7 @@ def pad(
     moving = MODES.get(mode, mode) if isinstance(mode, str) else ""
     if moving == "constant":
         for axis, (before, after) in enumerate(widths):
-            ends = [_filled(value, a, axis, length) for length in (before, after)]
+            ends = [_constant_block(value, a, axis, length) for length in (before, after)]
             a = concatenate([ends[0], a, ends[1]], axis=axis)
         return a
     if moving not in MOVING:
@@ -149,19 +149,19 @@ def pad(
                 moving=moving,
             )
         )
-    own = np.arange(a.size).reshape(a.shape)
-    places = np.pad(own, widths, mode=moving)  # type: ignore[call-overload]
-    return getitem(reshape(a, shape=(-1,)), index=places)
+    positions = np.arange(a.size).reshape(a.shape)
+    index = np.pad(positions, widths, mode=moving)  # type: ignore[call-overload]
+    return getitem(reshape(a, shape=(-1,)), index=index)
 
 
 def _read_widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return the lengths before and after, for each axis."""
-    pairs = _listed(pad_width)
+    """Return (before, after) for each axis."""
+    pairs = _as_list(pad_width)
     if not isinstance(pairs, list):
         pairs = [[pairs, pairs]] * len(shape)
-    elif len(shape) == 1 and not any(isinstance(each, tuple | list | np.ndarray) for each in pairs):
+    elif len(shape) == 1 and not any(isinstance(p, tuple | list | np.ndarray) for p in pairs):
         pairs = [pairs]
-    pairs = [*map(_listed, pairs)]
+    pairs = [*map(_as_list, pairs)]
     if len(pairs) != len(shape) or not all(isinstance(e, list) and len(e) == 2 for e in pairs):
         raise ValueError(
             message(
@@ -181,18 +181,18 @@ def _read_widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]
     return widths
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """Return a tuple or an array as a list, and anything else unchanged."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     return [*value] if isinstance(value, tuple | list) else value
 
 
-def _filled(value: float, a: Any, axis: int, length: int) -> Any:
-    """Make the block to join to an end of an axis, in a's dtype if that can hold the value."""
-    kept = a.dtype.kind == "f" or np.asarray(value).astype(a.dtype) == value
+def _constant_block(value: float, a: Any, axis: int, length: int) -> Any:
+    """Return the block to join to an end of an axis, in a's dtype if that can hold the value."""
+    fits = a.dtype.kind == "f" or np.asarray(value).astype(a.dtype) == value
     shape = [length if i == axis else n for i, n in enumerate(a.shape)]
-    return np.full(shape, value, dtype=a.dtype if kept else None)
+    return np.full(shape, value, dtype=a.dtype if fits else None)
 
 
 @composed(
@@ -218,14 +218,14 @@ def split(
     split_size_or_sections: int | Sequence[int] | None = None,
     axis: int = 0,
 ) -> list[Any]:
-    """Cut into parts along an axis, with NumPy's argument or with PyTorch's, by name.
+    """Split into parts along an axis, with the argument of NumPy or of PyTorch, given by name.
 
-    `indices_or_sections` is a number of equal parts, or where to cut, as in `numpy.split`;
-    `split_size_or_sections` is the length of a part, or of each, as in `torch.split`.
+    `indices_or_sections` is the number of equal parts or the positions of the cuts, as in
+    `numpy.split`; `split_size_or_sections` is the length of the parts, as in `torch.split`.
     """
     length = _length_along("split", axis, a)
-    given, size = _listed(indices_or_sections), _listed(split_size_or_sections)
-    if (given is None) == (size is None):
+    sections, size = _as_list(indices_or_sections), _as_list(split_size_or_sections)
+    if (sections is None) == (size is None):
         raise TypeError(
             message(
                 "split: give indices_or_sections=, how many parts or where to cut, as "
@@ -233,10 +233,10 @@ def split(
                 "PyTorch"
             )
         )
-    if isinstance(given, list):
-        cuts = [read_int("split", "indices_or_sections", each) for each in given]
-    elif given is not None:
-        parts = read_int("split", "indices_or_sections", given, low=1)
+    if isinstance(sections, list):
+        cuts = [read_int("split", "indices_or_sections", cut) for cut in sections]
+    elif sections is not None:
+        parts = read_int("split", "indices_or_sections", sections, low=1)
         if length % parts:
             raise ValueError(
                 message(
@@ -276,7 +276,7 @@ def split(
     places=("chunks", "axis"),
 )
 def chunk(a: Any, /, *, chunks: int, axis: int = 0) -> list[Any]:
-    """Cut into parts of equal length along an axis, as in PyTorch; the last may be shorter."""
+    """Split into `chunks` parts of equal length along an axis; the last may be shorter."""
     length = _length_along("chunk", axis, a)
     chunks = read_int("chunk", "chunks", chunks, low=1)
     size = -(-length // chunks)

@@ -31,13 +31,13 @@ from autolm.outside.arguments import read_choice, read_number
 from autolm.outside.message import message
 
 
-def each(function: Any) -> Any:
+def on_elements(function: Any) -> Any:
     """Apply a function of Values to every element of object arrays, with broadcasting."""
     return np.frompyfunc(function, function.__code__.co_argcount, 1)
 
 
 def elementwise(method: Any) -> Callable[[Callable[..., Result]], Primitive]:
-    """Make a function of arrays the form of a Value's operation on arrays, with the same record."""
+    """Turn a function of arrays into a primitive with the record of an operation of Value."""
     op = method.operation
     return primitive(
         symbol=op.symbol,
@@ -45,15 +45,15 @@ def elementwise(method: Any) -> Callable[[Callable[..., Result]], Primitive]:
         rule=op.rule,
         domain=op.domain,
         kinks=op.kinks,
-        scalar=each(method),
+        scalar=on_elements(method),
     )
 
 
 def on_each_element(method: Any) -> Primitive:
-    """Make an operation on arrays that runs a Value's operation of one number on each element.
+    """Return an operation on arrays that applies an operation of Value to each element.
 
-    It computes in double precision and takes microseconds per element. An operation that has to be
-    faster, or to run on complex numbers and long doubles, has its own function of arrays here.
+    It computes in double precision and takes microseconds per element. An operation that must be
+    faster, or run on complex numbers and long doubles, has its own function of arrays instead.
     """
     op: Operation = method.operation
     result = np.frompyfunc(lambda a: op.forward(a)[0], 1, 1)
@@ -81,7 +81,7 @@ def on_each_element(method: Any) -> Primitive:
 def _if_any(grad: Array, contribution: Array) -> Array:
     """Return 0 where the upstream gradient is 0, even where the slope is infinite.
 
-    So 0 · ∞ counts as 0, and no nan comes back through the branch that `where` did not take.
+    So 0 · ∞ is 0, and no nan is propagated through the branch that `where` did not take.
     """
     return np.where(grad == 0, 0, contribution)
 
@@ -129,7 +129,7 @@ def div(a: Array, b: Array, /) -> tuple[Array, Backward]:
 
 @elementwise(Value.pow)
 def pow(a: Array, b: Array, /) -> tuple[Array, Backward]:
-    """Raise to a power: aᵇ; of a negative base a fraction is nan."""
+    """Raise to a power: aᵇ; nan if a is negative and b is not an integer."""
     if a.dtype.kind in "iu" and b.dtype.kind == "i" and (b < 0).any():
         raise ValueError(
             message("pow: b is negative, and a of integers: convert a with dtype=float")
@@ -267,7 +267,7 @@ def softplus(a: Array, /) -> tuple[Array, Backward]:
     places=("negative_slope",),
     rule=("ḡ where a > 0, else negative_slope · ḡ",),
     kinks="a = 0: the slope is negative_slope",
-    scalar=lambda a, *, negative_slope: each(lambda v: v.leaky_relu(negative_slope))(a),
+    scalar=lambda a, *, negative_slope: on_elements(lambda v: v.leaky_relu(negative_slope))(a),
     cases=(Case(((2, 3),), {}), Case(((),), {"negative_slope": 0.25})),
     patterns=(Pattern(("…",), {"negative_slope": OneOf(0.01, 0.25, 0, 2, -1.0)}),),
 )
@@ -283,7 +283,7 @@ def leaky_relu(a: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
 
 @elementwise(Value.erf)
 def erf(a: Array, /) -> tuple[Array, Backward]:
-    """Take the error function: the share of a normal distribution within ±a·√2 deviations."""
+    """Take the error function, the probability that a normal variable is within ±a·√2 σ."""
     a = floating(a)
 
     def backward(grad: Array) -> tuple[Array]:
@@ -313,13 +313,13 @@ def _gelu(a: Value, approximate: str) -> Value:
     symbol="gelu",
     formula="½a · erfc(−a/√2), or close to it ½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
     rule=("ḡ · (g + a · ∂g/∂a), where y = a · g",),
-    scalar=lambda a, *, approximate: each(lambda v: _gelu(v, approximate))(a),
+    scalar=lambda a, *, approximate: on_elements(lambda v: _gelu(v, approximate))(a),
     definition=definitions.gelu,
     cases=(Case(((2, 3),), {}), Case(((2, 3),), {"approximate": "tanh"})),
     patterns=(Pattern(("…",), {"approximate": OneOf("none", "tanh")}),),
 )
 def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
-    """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`.
+    """Multiply by the normal distribution function: a · Φ(a), or GPT-2's `approximate="tanh"`.
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), section 2.
     """
@@ -344,10 +344,10 @@ def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     symbol="silu",
     formula="a / (1 + e⁻ᵃ)",
     rule=("ḡ · (σ + y · (1 − σ)), σ = 1 / (1 + e⁻ᵃ)",),
-    scalar=each(lambda a: a.silu()),
+    scalar=on_elements(lambda a: a.silu()),
 )
 def silu(a: Any, /) -> Any:
-    """Gate by the logistic function: a · σ(a); also called swish.
+    """Multiply by the logistic function: a · σ(a); also called swish.
 
     Source: Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units (2017), section 2.
     """
@@ -358,10 +358,10 @@ def silu(a: Any, /) -> Any:
     symbol="swiglu",
     formula="silu(a) · b,  silu(a) = a / (1 + e⁻ᵃ)",
     rule=("ḡ · b · (σ + a · σ · (1 − σ)),  σ = 1 / (1 + e⁻ᵃ)", "ḡ · silu(a)"),
-    scalar=each(lambda a, b: a.silu() * b),
+    scalar=on_elements(lambda a, b: a.silu() * b),
 )
 def swiglu(a: Any, b: Any, /) -> Any:
-    """Gate one projection by another: silu(a) · b, as with x W_gate and x W_up.
+    """Multiply silu(a) by b; in a feed-forward layer a is x W_gate and b is x W_up.
 
     >>> from autolm import swiglu
     >>> swiglu([0.0, 20.0], [3.0, 3.0]).data.round(6)
@@ -401,7 +401,7 @@ def minimum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     domain=(CONDITION, REALS, REALS),
 )
 def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
-    """Take a where the condition holds, else b; the other branch gets no gradient."""
+    """Select a where the condition is true, else b; the other branch gets no gradient."""
     if condition.dtype != bool:
         what = f"not {condition.dtype}; compare, as in x > 0"
         raise TypeError(message("where: condition must be bools, {what}", what=what))
@@ -421,21 +421,21 @@ def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
     patterns=(Pattern(("…",), {"dtype": OneOf("float64", float, np.longdouble)}),),
 )
 def astype(a: Array, /, *, dtype: DTypeLike) -> tuple[Array, Backward]:
-    """Round to numbers of another type; whole numbers and bools have no gradient."""
+    """Convert to another dtype; integers and bools have no gradient."""
     dtype = read_dtype("astype", dtype)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (grad,)  # the engine gives a contribution the type of its operand
+        return (grad,)  # the engine casts a contribution to the dtype of its operand
 
     return a if a.dtype.kind in "cO" else a.astype(dtype), backward  # tests use other dtypes
 
 
-@each
+@on_elements
 def _raised(a: Value, low: Value | float) -> Value:
     return _inside(a, low, operator.lt)
 
 
-@each
+@on_elements
 def _lowered(a: Value, high: Value | float) -> Value:
     return _inside(a, high, operator.gt)
 
@@ -455,7 +455,7 @@ def _inside(a: Value, limit: Value | float, is_outside: Callable[[float, float],
     scalar=_raised,
 )
 def clamp_min(a: Array, low: Array, /) -> tuple[Array, Backward]:
-    """Raise elements below a limit to it; at a tie, a gets the whole gradient."""
+    """Replace elements below `low` by it; at a tie, a gets the whole gradient."""
     return _limited(a, low, a.real < low.real)
 
 
@@ -467,12 +467,12 @@ def clamp_min(a: Array, low: Array, /) -> tuple[Array, Backward]:
     scalar=_lowered,
 )
 def clamp_max(a: Array, high: Array, /) -> tuple[Array, Backward]:
-    """Lower elements above a limit to it; at a tie, a gets the whole gradient."""
+    """Replace elements above `high` by it; at a tie, a gets the whole gradient."""
     return _limited(a, high, a.real > high.real)
 
 
 def _limited(a: Array, limit: Array, is_outside: Array) -> tuple[Array, Backward]:
-    """Take the limit where a is outside; the result is nan where either is nan."""
+    """Select the limit where a is outside; the result is nan where either is nan."""
     is_nan = (a != a) | (limit != limit)
 
     def backward(grad: Array) -> tuple[Array, Array]:
@@ -508,7 +508,7 @@ def _clip(a: Array, low: Any = None, high: Any = None) -> Any:
 def clip(a: Any, low: Any = None, high: Any = None, /) -> Any:
     """Limit to the interval from low to high; where low is above high it is high, as in NumPy.
 
-    One of them may be left out, or None, which limits nothing. They broadcast.
+    Either limit may be None. They broadcast.
     """
     if high is None:
         if low is None:

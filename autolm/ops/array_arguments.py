@@ -69,11 +69,11 @@ def read_axis(
 
 
 def _axis(
-    name: str, argument: str, axis: Any, shape: tuple[int, ...], kind: str, added: int, given: Any
+    name: str, argument: str, axis: Any, shape: tuple[int, ...], kind: str, added: int, value: Any
 ) -> int:
     i = integer(axis)
     if i is None:
-        raise TypeError(must_be(f"{name}: {argument}", kind, given))
+        raise TypeError(must_be(f"{name}: {argument}", kind, value))
     ndim = len(shape) + added or 1
     if not -ndim <= i < ndim:
         raise ValueError(
@@ -155,9 +155,9 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
     if is_usual and prod(shape) == prod(old):
         return shape
     lengths = shape if isinstance(shape, tuple | list) else (shape,)
-    known = [n for n in lengths if integer(n) != -1]
-    left = len(lengths) - len(known)
-    if left > 1:
+    fixed = [n for n in lengths if integer(n) != -1]
+    num_open = len(lengths) - len(fixed)
+    if num_open > 1:
         raise ValueError(
             message(
                 "{name}: shape {lengths} leaves more than one length open",
@@ -165,8 +165,8 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
                 lengths=tuple(lengths),
             )
         )
-    rest, size = prod(read_shape(name, known)), prod(old)
-    if rest != size and not (left and rest and size % rest == 0):
+    rest, size = prod(read_shape(name, fixed)), prod(old)
+    if rest != size and not (num_open and rest and size % rest == 0):
         elements = f"{size} element{'' if size == 1 else 's'}"
         raise ValueError(
             message(
@@ -177,7 +177,7 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
                 lengths=tuple(lengths),
             )
         )
-    if left and not rest:
+    if num_open and not rest:
         raise ValueError(
             message(
                 "{name}: any length would do for the -1 of {lengths}",
@@ -251,7 +251,7 @@ def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
-    """Return integers, such as token ids, as an array; an empty list has no type, and will do.
+    """Return integers, such as token ids, as an array; an empty list is allowed.
 
     >>> read_integers("embedding", "token_ids", [0.5])
     Traceback (most recent call last):
@@ -271,8 +271,8 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
     except (OverflowError, TypeError):  # a huge number, or nodes in a list
         array = np.asarray(None)
     if array.dtype.kind not in "iu" and array.size:
-        given = array.dtype if array.dtype.kind in "fcb" else values
-        raise TypeError(must_be(f"{name}: {argument}", "integers", given))
+        shown = array.dtype if array.dtype.kind in "fcb" else values
+        raise TypeError(must_be(f"{name}: {argument}", "integers", shown))
     return array if array.size else array.astype(np.intp)
 
 
@@ -297,12 +297,12 @@ def read_floats(name: str, argument: str, values: Any) -> NDArray[Any]:
     except (OverflowError, TypeError):  # nodes in a list
         array = np.asarray(None)
     if array.dtype.kind not in "fiu":
-        given = array.dtype if array.dtype.kind in "cb" else values
-        raise TypeError(must_be(f"{name}: {argument}", "real numbers", given))
+        shown = array.dtype if array.dtype.kind in "cb" else values
+        raise TypeError(must_be(f"{name}: {argument}", "real numbers", shown))
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-# Other words of PyTorch's, and of NumPy's itself, for what an attribute or a limit is called here.
+# Names of attributes in PyTorch, or other names in NumPy, and their names here.
 SPELLINGS = {
     "a_max": "high",
     "a_min": "low",
@@ -317,8 +317,8 @@ SPELLINGS = {
 }
 
 
-def respelled(name: str, attributes: dict[str, Any], known: Container[str]) -> dict[str, Any]:
-    """Read PyTorch's words, such as dim= and keepdim=, as what they are here, if they are known.
+def respelled(name: str, attributes: dict[str, Any], names: Container[str]) -> dict[str, Any]:
+    """Rename attributes with PyTorch's names, such as dim= and keepdim=, if `names` has ours.
 
     >>> respelled("sum", {"dim": 0}, ["axis", "keepdims"])
     {'axis': 0}
@@ -330,7 +330,7 @@ def respelled(name: str, attributes: dict[str, Any], known: Container[str]) -> d
     read = {}
     for word, value in attributes.items():
         ours = SPELLINGS.get(word, word)
-        if word in known or ours not in known:
+        if word in names or ours not in names:
             ours = word
         if ours != word and ours in attributes:
             raise TypeError(

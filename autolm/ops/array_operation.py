@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class ArrayOperation:
-    """An operation on arrays: callable, and its own record.
+    """An operation on arrays, which is callable and has its own record.
 
     It takes Tensors, arrays or numbers and returns a Tensor. Its keyword arguments, the attributes,
     are not differentiated.
@@ -46,7 +46,7 @@ class ArrayOperation:
     Attributes
     ----------
     forward
-        The function itself, of operands and attributes.
+        The function of operands and attributes.
     symbol, formula
         The short sign in pictures, and the operation as mathematics.
     rule
@@ -126,7 +126,7 @@ class ArrayOperation:
         return decorate if function is None else decorate(function)
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
-        """Compute, record the nodes, and return a Tensor."""
+        """Run the operation, record its nodes, and return a Tensor."""
         if self.places and len(operands) > (len(self.operands) or 1):
             operands, attributes = self._by_name(operands, attributes)
         if attributes and not SPELLINGS.keys().isdisjoint(attributes):
@@ -140,7 +140,7 @@ class ArrayOperation:
             raise better from None
 
     def record(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-        """Compute on Tensors, arrays or numbers, and record the nodes."""
+        """Run the operation on Tensors, arrays or numbers, and record the nodes."""
         raise NotImplementedError
 
     def _by_name(

@@ -101,7 +101,7 @@ def attention(
     mask: Array | None = None,
     scale: float | None = None,
 ) -> tuple[Array, Backward]:
-    """Attend from each position to others: softmax(q kᵀ · scale + mask) v, in each head.
+    """Compute attention, softmax(q kᵀ · scale + mask) v, in each head.
 
     Shapes: ``(…, queries, width)``, ``(…, keys, width)``, ``(…, keys, width of v) -> (…, queries,
     width of v)``; the axes before them broadcast.
@@ -109,26 +109,25 @@ def attention(
     Parameters
     ----------
     num_heads
-        Head h uses the h-th of this many equal parts of the widths; the parts are d_k and d_v wide.
-        By default the whole width is one head, and heads may be an axis before time: this is
+        The widths are split into this many equal parts, one per head, of widths d_k and d_v. By
+        default the whole width is one head, and heads may be an axis before time, which is
         PyTorch's layout, ``(batch, heads, time, d_k)``.
     num_kv_heads
-        The number of heads of k and v, if it is smaller; it divides that of q, and neighbouring
+        The number of heads of k and v, if it is smaller; it must divide `num_heads`, and adjacent
         heads of q share one. (With heads as an axis, use broadcasting: q as ``(batch, kv heads,
         shares, queries, d_k)``, k as ``(batch, kv heads, 1, keys, d_k)``.)
     causal
-        A query sees no later key; the last query is aligned with the last key.
+        Whether a query sees no later key; the last query is aligned with the last key.
     window
-        The number of keys that a query sees, its own being the last; for `causal` attention only.
+        The number of keys that a query sees, up to its own; only for `causal` attention.
     mask
-        Bools, true where a query may look, or floats that are added to the scaled scores, where
-        −inf hides. It broadcasts to the scores, ``(…, num_heads, queries, keys)``, without the axis
-        of heads if `num_heads` is left out. No gradient goes to it.
+        Bools, true where a query sees a key, or floats that are added to the scaled scores, −inf
+        where it does not. It broadcasts to the scores, ``(…, num_heads, queries, keys)``, without
+        the axis of heads if `num_heads` is None. It gets no gradient.
     scale
         The factor of the scores, by default 1/√d_k.
 
-    A key is seen if none of these hides it. The result of a query that sees no key is 0, and so are
-    its gradients.
+    A query that sees no key has the result 0, and its gradients are 0.
 
     Sources: Vaswani et al., Attention Is All You Need (2017), sections 3.2.1 and 3.2.2; Ainslie et
     al., GQA (2023), section 2.2; Beltagy, Peters and Cohan, Longformer (2020), section 3.1.
@@ -369,8 +368,8 @@ def stack_heads(a: Array, how: Attributes) -> Array:
     if how.heads == how.kv_heads:
         return a
     *batch, _, queries, width = a.shape
-    own = () if how.kv_heads == 1 else (how.kv_heads,)
-    return a.reshape(*batch, *own, how.heads // how.kv_heads * queries, width)
+    head_axis = () if how.kv_heads == 1 else (how.kv_heads,)
+    return a.reshape(*batch, *head_axis, how.heads // how.kv_heads * queries, width)
 
 
 def unstack_heads(a: Array, how: Attributes) -> Array:

@@ -1,10 +1,9 @@
 """Operations that are composed of others: a function of Tensors, and its record.
 
-Such a function uses operators, methods and operations of its operands, as a textbook does, and has
-no backward rule: its result is the last node of a graph that shows its mathematics, with a
-textbook's names. `@composed` adds its record, and it is called as every operation is. A choice that
-depends on the numbers of an operand belongs in a primitive: in a graph it would be a constant,
-which stays the same when the numbers are edited and the graph is computed again.
+Such a function uses the operators and methods of its operands and has no backward rule: its result
+is the last node of a graph that shows its mathematics, with a textbook's names. `@composed` adds
+its record. A choice that depends on the numbers of an operand belongs in a primitive: in a graph it
+would be a constant, which does not change when the numbers are edited and computed again.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ class Composed(ArrayOperation):
     kind: ClassVar[str] = "composed"
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
-        """Pass every optional operand, as None where it is omitted."""
-        left = self.operands[len(operands) :]
-        if left and set(left) <= set(self.optional):
+        """Run the operation, with None for optional operands that are omitted."""
+        missing = self.operands[len(operands) :]
+        if missing and set(missing) <= set(self.optional):
             if attributes:
                 attributes = respelled(self.name, attributes, (*self.words, *self.optional))
-            operands += tuple(attributes.pop(name, None) for name in left)
+            operands += tuple(attributes.pop(name, None) for name in missing)
         return super().__call__(*operands, **attributes)
 
     def record(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-        """Compute on Tensors, arrays or numbers, and record the nodes of which it is composed."""
+        """Run the composition on Tensors, arrays or numbers, and record its nodes."""
         return _recorder()(self, operands, attributes)
 
     @cached_property
@@ -58,7 +57,7 @@ class Composed(ArrayOperation):
 
 @cache
 def _recorder() -> Callable[..., Any]:
-    """Import what runs a composition at its first call, since Tensor stands above this package."""
+    """Import `compose` at the first call, because Tensor is in a higher layer."""
     from autolm.tensor.tensor import compose
 
     return compose
@@ -69,7 +68,7 @@ def composed(forward: Callable[..., Any], /) -> Composed: ...
 @overload
 def composed(**record: Any) -> Callable[[Callable[..., Any]], Composed]: ...
 def composed(forward: Callable[..., Any] | None = None, /, **record: Any) -> Any:
-    """Make a function of Tensors an operation with a record.
+    """Turn a function of Tensors into an operation with a record.
 
     Parameters
     ----------

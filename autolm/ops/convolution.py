@@ -1,7 +1,7 @@
-"""Convolution over time, as neural networks have it: windows of the input times a weight.
+"""Convolution over time: the products of a weight with windows of the input.
 
-Composed of slices, which are the windows, and of einsum: so its picture shows that it is a matrix
-product in which one weight is used at every position.
+It is composed of slices, which are the windows, and of einsum. A picture of its graph shows that it
+is a matrix product that uses one weight at every position.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def conv1d(
     dilation: int = 1,
     groups: int = 1,
 ) -> Any:
-    """Slide windows of x along time, and take their products with a weight, as in PyTorch.
+    """Multiply each window of x along time by a weight, as in PyTorch.
 
-    ``(…, channels, time)``, with a weight ``(outputs, channels / groups, width)`` and perhaps a
-    bias ``(outputs,)``, gives ``(…, outputs, windows)``. `stride` is the step from window to
-    window, `dilation` that within one; `padding` puts zeros at both ends: so many, or with a
-    stride of 1 as many as keep the length ("same"). Each of `groups` of channels has outputs of
-    its own.
+    Shapes: x ``(…, channels, time)``, weight ``(outputs, channels / groups, width)`` and an
+    optional bias ``(outputs,)`` give ``(…, outputs, windows)``. `stride` is the step between
+    windows, and `dilation` the step within a window. `padding` is the number of zeros at both ends,
+    or "same" to keep the length, with a stride of 1. Each of the `groups` of channels has its own
+    outputs.
     """
     stride, dilation, groups = (
         read_int("conv1d", argument, number, low=1)

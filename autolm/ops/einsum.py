@@ -73,7 +73,7 @@ def read_subscripts(subscripts: Any, shapes: Sequence[Shape]) -> Subscripts:
                 count2=len(shapes),
             )
         )
-    # The axes of "..." are matched from the end: each has one of the letters that nobody took.
+    # The axes of "..." are matched from the end, and each gets an unused letter.
     free = "".join(letter for letter in ascii_letters if letter not in subscripts)
     counts = [_dotted_axes(i, *pair) for i, pair in enumerate(zip(words, shapes, strict=True))]
     dots = free[: max(counts)]
@@ -133,12 +133,12 @@ def _require_known(subscripts: str, result: str, letters: str) -> None:
 
 
 def _lengths(words: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
-    """Find the length of each letter; 1 stretches, but not along a diagonal."""
+    """Return the length of each letter; a length of 1 broadcasts, except along a diagonal."""
     lengths: dict[str, int] = {}
     for i, (word, shape) in enumerate(zip(words, shapes, strict=True)):
-        own: dict[str, int] = {}
+        lengths_here: dict[str, int] = {}
         for letter, length in zip(word, shape, strict=True):
-            if own.setdefault(letter, length) != length:
+            if lengths_here.setdefault(letter, length) != length:
                 raise ValueError(
                     message(
                         "einsum: operand {i} is {shape}: {letter!r} names axes of lengths "
@@ -146,12 +146,12 @@ def _lengths(words: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
                         i=i,
                         shape=shape,
                         letter=letter,
-                        own=own[letter],
+                        own=lengths_here[letter],
                         length=length,
                     )
                 )
-            known = lengths.get(letter, 1)
-            if 1 not in (known, length) and known != length:
+            before = lengths.get(letter, 1)
+            if 1 not in (before, length) and before != length:
                 raise ValueError(
                     message(
                         "einsum: operand {i} is {shape}: {letter!r} is {length} here, and "
@@ -160,10 +160,10 @@ def _lengths(words: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
                         shape=shape,
                         letter=letter,
                         length=length,
-                        known=known,
+                        known=before,
                     )
                 )
-            lengths[letter] = length if known == 1 else known
+            lengths[letter] = length if before == 1 else before
     return lengths
 
 
@@ -175,7 +175,8 @@ def _on_values(*arrays: Array, subscripts: str) -> Array:
     for index in np.ndindex(y.shape):
         at = dict(zip(read.result, index, strict=True))
         places = [
-            at | dict(zip(summed, each, strict=True)) for each in np.ndindex(read.shape(summed))
+            at | dict(zip(summed, indices, strict=True))
+            for indices in np.ndindex(read.shape(summed))
         ]
         y[index] = Value.sum(
             [prod(map(_element, arrays, read.words, [place] * len(arrays))) for place in places]
@@ -189,26 +190,26 @@ def _element(array: Array, word: str, place: Mapping[str, int]) -> Any:
 
 @dataclass(eq=False, repr=False)
 class _Einsum(Primitive):
-    """A primitive that takes the text first, as einsum of NumPy and PyTorch does."""
+    """A primitive whose first argument is the subscripts, as in NumPy and PyTorch."""
 
     name: str = "einsum"
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
-        """Compute, and record a node."""
+        """Run the summation, and record a node."""
         if operands and isinstance(operands[0], str):
             attributes = {"subscripts": operands[0], **attributes}
             operands = operands[1:]
         if len(operands) == 1 and isinstance(operands[0], Node | np.ndarray):
-            operands = (operands,)  # one operand, and no list of them
+            operands = (operands,)  # a single operand, not a list
         return super().__call__(*operands, **attributes)
 
 
 def _einsum(*arrays: Array, subscripts: str) -> tuple[Array, Backward]:
-    """Multiply elements whose letters agree, and sum over the letters that the result lacks.
+    """Multiply arrays whose axes are named by letters, and sum over letters that the result lacks.
 
     ``einsum("ij,jk->ik", a, b)`` is the matrix product. Without "->" the result has the letters
-    that stand once, in the order of the alphabet. "..." is the axes without a letter, which
-    broadcast; a letter that one operand has twice is its diagonal. As in NumPy and PyTorch.
+    that occur once, in alphabetical order. "..." is the axes without a letter, which broadcast; a
+    letter that occurs twice in an operand is its diagonal. The same as in NumPy and PyTorch.
 
     >>> from autolm import Tensor
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]])

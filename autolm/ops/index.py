@@ -58,7 +58,7 @@ def _as_bound(bound: Any) -> int | None:
         raise TypeError(
             message(
                 "getitem: the bounds of a slice are integers or None, not {bound}",
-                bound=_told(bound),
+                bound=_describe_part(bound),
             )
         ) from None
 
@@ -78,7 +78,9 @@ def _as_positions(part: Any) -> Any:
     if array.dtype.kind not in "iu":
         raise TypeError(
             message(
-                "getitem: an index is made of {KINDS}, not {part}", KINDS=KINDS, part=_told(part)
+                "getitem: an index is made of {KINDS}, not {part}",
+                KINDS=KINDS,
+                part=_describe_part(part),
             )
         )
     if array.ndim == 0:
@@ -90,7 +92,7 @@ def _as_positions(part: Any) -> Any:
     return array.astype(np.intp, copy=False)
 
 
-def _told(part: Any) -> str:
+def _describe_part(part: Any) -> str:
     kind = type(part).__name__
     if isinstance(part, list | tuple):
         return f"a {kind} of {np.array(part).dtype}"

@@ -1,6 +1,6 @@
 """Operations that choose elements: gather, sort, topk, tril and triu.
 
-Positions or a mask decide which, and have no gradient. The gradient goes to the chosen elements.
+Positions or a mask, which have no gradient, select the elements. The gradient goes to these.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ Places = NDArray[np.integer[Any]]
     places=("axis", "index"),
 )
 def gather(a: Any, /, *, axis: int, index: Places) -> Any:
-    """Take, in each row along an axis, the elements at the positions in that row of `index`.
+    """Select, in each row along an axis, the elements at the positions in that row of `index`.
 
-    `index` is as long as `a` along every other axis. `torch.gather` and `numpy.take_along_axis`
-    are the same there, and differ elsewhere.
+    `index` has the lengths of `a` along every other axis; for these shapes `torch.gather` and
+    `numpy.take_along_axis` are equal.
     """
     place, places = read_axis("gather", axis, a.shape), read_integers("gather", "index", index)
-    asked = list(places.shape)
-    asked[place : place + 1] = a.shape[place : place + 1]
-    if asked != list(a.shape):
+    expected = list(places.shape)
+    expected[place : place + 1] = a.shape[place : place + 1]
+    if expected != list(a.shape):
         raise ValueError(
             message(
                 "gather: index is {shape} and a is {shape2}: along every axis but "
@@ -106,7 +106,7 @@ def _ordered_values(
 def ordered(
     a: Array, /, *, axis: int = -1, descending: bool = False, k: int | None = None
 ) -> tuple[Array, Backward]:
-    """Sort along an axis, as `numpy.sort`: the values only; with `k` the first k of them.
+    """Sort along an axis and return the values, or the first k; `sort` returns positions too.
 
     Equal elements keep their order; nan is the largest.
     """
@@ -164,10 +164,10 @@ def _taken(a: Array, places: Places, axis: int) -> Array:
     places=("axis", "descending"),
 )
 def sort(a: Any, /, *, axis: int = -1, descending: bool = False) -> tuple[Any, Places]:
-    """Sort along an axis: the values, which have a gradient, and their positions, which have none.
+    """Sort along an axis; return the values and their positions, which have no gradient.
 
-    Equal elements keep their order; nan is the largest. Both as NumPy's stable sort has them. The
-    values alone are `ordered`.
+    Equal elements keep their order, and nan is the largest, as in NumPy's stable sort. `ordered`
+    returns the values alone.
     """
     places = _places("sort", a.data, axis, descending)
     return ordered(a, axis=axis, descending=descending), places
@@ -186,9 +186,9 @@ def sort(a: Any, /, *, axis: int = -1, descending: bool = False) -> tuple[Any, P
     places=("k", "axis", "largest"),
 )
 def topk(a: Any, /, *, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Places]:
-    """Take the k largest along an axis, the largest first; or the smallest, the smallest first.
+    """Return the k largest elements along an axis, or the k smallest, and their positions.
 
-    Their values, which have a gradient, and their places; of equal ones the first is taken first.
+    They are sorted; of equal elements, the first comes first. Positions have no gradient.
     """
     places = _places("topk", a.data, axis, largest, read_int("topk", "k", k))
     return ordered(a, axis=axis, descending=largest, k=k), places

@@ -2,7 +2,7 @@
 
 These are the scalar definitions of the fused primitives in `neural.py`, `probability.py` and
 `attention.py`. They have fewer nodes than an expansion of `definitions.py` (attention 14 % fewer),
-so pictures of a layer have room for the names of its weights. They share no backward code with the
+so a picture of a layer can show the names of its weights. They share no backward code with the
 primitives, so tests can compare the two engines. Arrays here are object arrays of Values; operands
 without a gradient (token ids, a mask) are plain arrays.
 """
@@ -117,25 +117,25 @@ def attention(
     queries, keys = q.shape[-2], k.shape[-2]
     bias = np.zeros((*batch, heads, queries, keys))
     if mask is not None:
-        own = bias if num_heads else bias[..., 0, :, :]
-        own[...] = np.where(mask, 0, -np.inf) if np.asarray(mask).dtype == bool else mask
+        scores_bias = bias if num_heads else bias[..., 0, :, :]
+        scores_bias[...] = np.where(mask, 0, -np.inf) if np.asarray(mask).dtype == bool else mask
     result = np.empty((*batch, queries, heads * d_v), dtype=object)
     for *where, i, head in np.ndindex((*batch, queries, heads)):
         outer, end = tuple(where), keys - queries + i + 1 if causal else keys
         first = 0 if window is None else max(0, end - window)
-        seen = [j for j in range(first, end) if bias[*outer, head, i, j] != -np.inf]
+        visible = [j for j in range(first, end) if bias[*outer, head, i, j] != -np.inf]
         q_part = slice(head * d_k, (head + 1) * d_k)
         k_part = slice(head // shares * d_k, (head // shares + 1) * d_k)
         scores = []
-        for j in seen:
+        for j in visible:
             score = Value.dot(q[*outer, i, q_part], k[*outer, j, k_part]) * factor
             added = float(bias[*outer, head, i, j])
             scores.append(score + added if added else score)
-        if all(score.data == -math.inf for score in scores):  # the query sees nothing
-            seen, scores = [], []
+        if all(score.data == -math.inf for score in scores):  # the query sees no key
+            visible, scores = [], []
         weights = _softmax(scores)
         for column in range(d_v):
-            of_v = v[*outer, seen, head // shares * d_v + column]
+            of_v = v[*outer, visible, head // shares * d_v + column]
             result[*outer, i, head * d_v + column] = Value.dot(weights, of_v)
     return result
 
@@ -151,7 +151,7 @@ def cross_entropy(
 ) -> Array:
     """Average the negative log-probabilities of the targets."""
     targets, classes = np.asarray(targets), logits.shape[-1]
-    weights = [1.0] * classes if weight is None else [float(each) for each in weight]
+    weights = [1.0] * classes if weight is None else [float(w) for w in weight]
     losses, count = np.empty(logits.shape[:-1], dtype=object), 0.0
     for index in np.ndindex(losses.shape):
         target = targets[index]

@@ -29,8 +29,8 @@ class Primitive(ArrayOperation):
     forward
         The pure function, ``forward(*arrays, **attributes) -> (result, backward)``.
     scalar
-        The same operation on object arrays of Values. It is needed only if the forward does not run
-        on them and there is no definition.
+        The same operation on object arrays of Values. It is needed only if the forward function
+        does not run on them and `definition` is None.
     definition
         The same operation composed of others, ``definition(*operands, **attributes) -> result``, on
         Tensors, to open its node. An elementary operation has none.
@@ -41,7 +41,7 @@ class Primitive(ArrayOperation):
     definition: Callable[..., Any] | None = None
 
     def record(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-        """Compute on Tensors, arrays or numbers, and record one node."""
+        """Run the operation on Tensors, arrays or numbers, and record one node."""
         return _recorder()(self, operands, attributes)
 
     @cached_property
@@ -69,7 +69,7 @@ class Primitive(ArrayOperation):
 
 @cache
 def _recorder() -> Callable[..., Any]:
-    """Import what records a primitive at its first call, since Tensor stands above this package."""
+    """Import `record` at the first call, because Tensor is in a higher layer."""
     from autolm.tensor.tensor import record
 
     return record
@@ -89,7 +89,7 @@ def primitive(forward: Callable[..., Result], /) -> Primitive: ...
 @overload
 def primitive(**record: Any) -> Callable[[Callable[..., Result]], Primitive]: ...
 def primitive(forward: Callable[..., Result] | None = None, /, **record: Any) -> Any:
-    """Make a function of arrays an operation on Tensors.
+    """Turn a function of arrays into an operation on Tensors.
 
     Parameters
     ----------

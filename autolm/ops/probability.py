@@ -165,24 +165,24 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> tuple[Array, Backward]:
-    """Take the mean surprise, in nats, at the targets: logits (…, vocabulary), targets (…).
+    """Return the mean cross entropy, in nats: logits (…, vocabulary), targets (…).
 
     Parameters
     ----------
     targets
         Integers, (…), or probabilities: floats of the shape of the logits.
     weight
-        What each class counts for, (vocabulary,); the mean over integers is then the weighted one,
-        Σ weight[t] · surprise / Σ weight[t]. That over probabilities is over rows.
+        The weight of each class, (vocabulary,). For integer targets the mean is then weighted,
+        Σ weight[t] · loss / Σ weight[t]; for probabilities it is the mean over rows.
     ignore_index
-        Integers that are it do not count.
+        Targets with this integer are left out.
     reduction
-        "mean", "sum", or "none" for the surprise of each row, (…).
+        "mean", "sum", or "none" for the loss of each row, (…).
     label_smoothing
-        The share of each target, from 0 to 1, that all classes get alike.
+        The share of each target, from 0 to 1, that is spread evenly over all classes.
 
-    As PyTorch computes it, whose classes are the axis 1, and here the last; and a mean over no
-    target is refused, where it is nan there.
+    The same as in PyTorch, except that classes are the last axis instead of axis 1, and that a mean
+    over no target raises ValueError instead of returning nan.
 
     Sources: Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; Szegedy et
     al., Rethinking the Inception Architecture (2016), section 7.
@@ -195,20 +195,20 @@ def cross_entropy(
         reduction=reduction,
         label_smoothing=label_smoothing,
     )
-    given, shape = floating(logits), logits.shape
-    logits = accumulating(given)
+    floats, shape = floating(logits), logits.shape
+    logits = accumulating(floats)
     ids, counted = _counted(how, shape)
-    rows, each = logits.reshape(ids.size, shape[-1]), np.arange(ids.size)
+    rows, row = logits.reshape(ids.size, shape[-1]), np.arange(ids.size)
     weight = None if how.weight is None else how.weight.astype(logits.real.dtype)
     exponentials, total, shift = shifted_exponentials(rows, -1)
     shares = _shares(how, ids, weight, rows) if how.shares_out else None
     of_row = counted if weight is None or how.is_soft else counted * weight[ids]
     if shares is not None:
-        surprise = -(shares * ((rows - shift) - np.log(total))).sum(axis=-1)
+        loss = -(shares * ((rows - shift) - np.log(total))).sum(axis=-1)
     else:
-        surprise = np.log(total[:, 0]) - (rows[each, ids] - shift[:, 0])
-        surprise = surprise if weight is None else surprise * of_row
-    surprise = np.where(counted, surprise, 0)
+        loss = np.log(total[:, 0]) - (rows[row, ids] - shift[:, 0])
+        loss = loss if weight is None else loss * of_row
+    loss = np.where(counted, loss, 0)
     divisor: Any = 1
     if how.reduction == "mean":
         divisor = int(counted.sum()) if of_row is counted else of_row.sum()
@@ -221,15 +221,15 @@ def cross_entropy(
             slope -= shares
             scale = scale * counted[:, None]
         else:
-            slope[each, ids] -= 1
+            slope[row, ids] -= 1
             scale = scale * of_row[:, None]
         slope *= scale
-        slope[~counted] = 0  # whatever the logits are
+        slope[~counted] = 0  # even if the logits are not finite
         return (slope.reshape(shape),)
 
     if how.reduction == "none":
-        return rounded_as(surprise.reshape(shape[:-1]), given), backward
-    return rounded_as(surprise.sum() / divisor, given), backward
+        return rounded_as(loss.reshape(shape[:-1]), floats), backward
+    return rounded_as(loss.sum() / divisor, floats), backward
 
 
 class Scoring(NamedTuple):

@@ -56,8 +56,8 @@ def accumulating(a: Array) -> Array:
 
     float16 ends at 65 504 and has 11 bits, so neither a long sum nor a count fits into it. NumPy's
     `mean` and PyTorch compute in float32, too. Every operation that adds up numbers, here and in
-    the files beside this one, reads its operands and its upstream gradient through this function,
-    and returns its result through `rounded_as`.
+    the other files of the package, passes its operands and its upstream gradient to this function,
+    and its result to `rounded_as`.
     """
     return a.astype(np.float32) if a.dtype.char == "e" else a
 
@@ -178,8 +178,8 @@ def prod(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arr
 
     def backward(grad: Array) -> tuple[Array]:
         rows = _as_rows(factors, axes)
-        others = _before(rows) * _before(rows[..., ::-1])[..., ::-1]
-        return (spread(grad, axes, shape) * _from_rows(others, axes, shape),)
+        slopes = _before(rows) * _before(rows[..., ::-1])[..., ::-1]
+        return (spread(grad, axes, shape) * _from_rows(slopes, axes, shape),)
 
     y = factors.prod(axis=axes, keepdims=read_bool("prod", "keepdims", keepdims))
     return rounded_as(y, a), backward
@@ -279,22 +279,22 @@ def _variance(values: Sequence[Value], ddof: float = 0) -> Any:
 def var(
     a: Array, /, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0
 ) -> tuple[Array, Backward]:
-    """Take the variance along axes; `ddof` is subtracted from the count, as in NumPy.
+    """Compute the variance along axes; `ddof` is subtracted from the count, as in NumPy.
 
-    Where nothing is left of the count it is 0, and the variance inf, or nan of equal numbers.
+    If the count minus `ddof` is not above 0, the variance is inf, or nan for equal numbers.
     """
     shape, axes = a.shape, read_axes("var", axis, a.shape)
     keepdims, ddof = read_bool("var", "keepdims", keepdims), _read_ddof("var", ddof)
     count = _count(shape, axes)
-    left = builtins.max(count - ddof, 0)
+    divisor = builtins.max(count - ddof, 0)
     numbers = accumulating(a)
     deviation = numbers - spread(numbers.sum(axis=axes) / count, axes, shape)
-    y = (deviation * deviation).sum(axis=axes, keepdims=keepdims) / left
+    y = (deviation * deviation).sum(axis=axes, keepdims=keepdims) / divisor
 
     def backward(grad: Array) -> tuple[Array]:
         upstream = spread(accumulating(grad), axes, shape)
-        if left:
-            return (upstream * (2 / left) * deviation,)
+        if divisor:
+            return (upstream * (2 / divisor) * deviation,)
         return (np.where(upstream == 0, 0, upstream * math.inf * deviation),)
 
     return rounded_as(y, a), backward
@@ -384,13 +384,13 @@ def _norm(values: Sequence[Value], ord: float = 2) -> Any:
 def norm(
     a: Array, /, *, ord: float = 2, axis: Axis = None, keepdims: bool = False
 ) -> tuple[Array, Backward]:
-    """Take the length of the vectors along axes, by default of all elements as one vector.
+    """Compute the vector norm along axes, by default of all elements as one vector.
 
-    `ord` is 2 (the Euclidean length), 1 (the sum of magnitudes), ∞ (the largest), or any number
-    from 1 on, as in `numpy.linalg.vector_norm`; a matrix is a vector to it.
+    `ord` is 2 (the Euclidean norm), 1 (the sum of magnitudes), ∞ (the largest magnitude), or any
+    other number of at least 1, as in `numpy.linalg.vector_norm`.
     """
-    given, shape, axes = floating(a), a.shape, read_axes("norm", axis, a.shape)
-    a = accumulating(given)
+    floats, shape, axes = floating(a), a.shape, read_axes("norm", axis, a.shape)
+    a = accumulating(floats)
     keepdims, ord = read_bool("norm", "keepdims", keepdims), read_number("norm", "ord", ord)
     if not ord >= 1:
         raise ValueError(
@@ -412,7 +412,7 @@ def norm(
     def backward(grad: Array) -> tuple[Array]:
         return (spread(grad, axes, shape) * sign(a) * slopes,)
 
-    y = rounded_as(y, given)
+    y = rounded_as(y, floats)
     return y if keepdims else y.reshape(_without(shape, axes)), backward
 
 
@@ -426,18 +426,18 @@ def norm(
     patterns=(Pattern(("…",), {**VARIATIONS, "ddof": OneOf(0, 0.5, -1)}),),
 )
 def std(a: Any, /, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
-    """Take the standard deviation along axes, the root of the variance; `ddof` as in `var`.
+    """Compute the standard deviation along axes; `ddof` is subtracted from the count.
 
-    It is the length of the deviations, so that it has PyTorch's slope of 0 where all are equal.
+    It is the norm of the deviations, which has PyTorch's slope of 0 if all elements are equal.
     """
     if a.dtype.char == "e":
         single = named(a.astype(np.float32), "in_float32")
         return std(single, axis=axis, keepdims=keepdims, ddof=ddof).astype(a.dtype)
     ddof = _read_ddof("std", ddof)
-    left = builtins.max(_count(a.shape, read_axes("std", axis, a.shape)) - ddof, 0)
+    divisor = builtins.max(_count(a.shape, read_axes("std", axis, a.shape)) - ddof, 0)
     deviations = named(a - named(mean(a, axis=axis, keepdims=True), "mean"), "deviations")
     length = named(norm(deviations, axis=axis, keepdims=keepdims), "length")
-    return length / math.sqrt(left)
+    return length / math.sqrt(divisor)
 
 
 def _logsumexp(values: Sequence[Value]) -> Any:
@@ -458,15 +458,15 @@ def _logsumexp(values: Sequence[Value]) -> Any:
     patterns=PATTERNS,
 )
 def logsumexp(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
-    """Take the logarithm of the sum of exponentials, without overflow; −inf if all are −inf."""
-    given, shape, axes = floating(a), a.shape, read_axes("logsumexp", axis, a.shape)
-    a = accumulating(given)
+    """Compute ln Σ exp a along axes without overflow; −inf if all elements are −inf."""
+    floats, shape, axes = floating(a), a.shape, read_axes("logsumexp", axis, a.shape)
+    a = accumulating(floats)
     keepdims = read_bool("logsumexp", "keepdims", keepdims)
     shift = a.real.max(axis=axes, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(shift), shift, 0)  # the value cancels, and so has no gradient
     exponentials = np.exp(a - shift)
     total = exponentials.sum(axis=axes, keepdims=True)
-    y = rounded_as(np.log(total) + shift, given)
+    y = rounded_as(np.log(total) + shift, floats)
 
     def backward(grad: Array) -> tuple[Array]:
         return (spread(grad, axes, shape) * (exponentials / total),)

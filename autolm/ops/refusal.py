@@ -1,7 +1,8 @@
-"""Error messages for wrong calls of operations, found only after a call has failed.
+"""Error messages for wrong calls of operations, computed only after a call has failed.
 
-So a correct call costs nothing. Each operation checks its attributes itself, with `arguments.py`;
-this file checks what all operations share: the number and names of arguments, and the operands.
+A correct call therefore costs nothing. Each operation checks its own attributes with
+`array_arguments.py`; this file checks what all operations share: the number and names of
+arguments, and the operands.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def refusal(
     """Return an error that explains the call's mistake, or None if the call is right."""
     try:
         parameters = inspect.signature(forward).parameters
-    except (TypeError, ValueError):  # a function of C may have none to show
+    except (TypeError, ValueError):  # a function written in C may have no signature
         return None
     joins = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
     if joins and len(operands) == 1:
@@ -45,7 +46,7 @@ def refusal(
     there = [o is not None or n not in optional for n, o in zip(names, operands, strict=True)]
     names, operands = [*compress(names, there)], [*compress(operands, there)]
     if wrong is None and any(map(_holds_node, operands)):
-        return None  # which was refused already, in better words
+        return None  # an error that names the operation already
     return (
         wrong
         or _wrong_operand(name, names, operands)
@@ -82,8 +83,8 @@ def _wrong_arguments(
             if argument in parameters and argument not in options:
                 return TypeError(f"{name}: {argument} is an operand: give it by its place")
             if argument not in parameters:
-                known = f"it takes {', '.join(options)}" if options else "it takes none by name"
-                return TypeError(f"{name}: there is no argument {argument!r}; {known}")
+                takes = f"it takes {', '.join(options)}" if options else "it takes none by name"
+                return TypeError(f"{name}: there is no argument {argument!r}; {takes}")
     if inspect.Parameter.VAR_POSITIONAL not in kinds and len(operands) > len(positional):
         count = f"{len(positional)} operand{'' if len(positional) == 1 else 's'}"
         listed = ", ".join(p.name for p in positional)
@@ -106,8 +107,8 @@ def _wrong_operand(name: str, names: Sequence[str], operands: Sequence[Any]) -> 
         except (TypeError, ValueError):
             return TypeError(f"{name}: {argument} is no array: its rows are not of one length")
         if array.dtype.kind not in NUMBERS:
-            given = array.dtype if isinstance(operand, np.ndarray | np.generic) else operand
-            return TypeError(must_be(f"{name}: {argument}", "real numbers", given))
+            shown = array.dtype if isinstance(operand, np.ndarray | np.generic) else operand
+            return TypeError(must_be(f"{name}: {argument}", "real numbers", shown))
     return None
 
 
@@ -118,24 +119,24 @@ def _array(operand: Any) -> Any:
 def _holds_node(operand: Any) -> bool:
     """Whether a list, or an array of objects, holds nodes."""
     if isinstance(operand, np.ndarray):
-        return operand.dtype == object and any(isinstance(each, Node) for each in operand.flat)
+        return operand.dtype == object and any(isinstance(item, Node) for item in operand.flat)
     if isinstance(operand, str | bytes | Node | Mapping) or not hasattr(operand, "__getitem__"):
         return False
     elements = (operand[i] for i in range(len(operand))) if hasattr(operand, "__len__") else ()
-    return any(isinstance(each, Node) or _holds_node(each) for each in elements)
+    return any(isinstance(item, Node) or _holds_node(item) for item in elements)
 
 
 def _wrong_together(
     name: str, names: Sequence[str], operands: Sequence[Any], error: Exception
 ) -> Exception | None:
-    said, arrays = str(error), [*map(_array, operands)]
+    text, arrays = str(error), [*map(_array, operands)]
     shapes = [array.shape for array in arrays]
-    if "broadcast" in said and all(str(shape).replace(" ", "") in said for shape in shapes):
+    if "broadcast" in text and all(str(shape).replace(" ", "") in text for shape in shapes):
         try:
             require_broadcast(name, dict(zip(names, shapes, strict=True)))
         except ValueError as better:
             return better
     for argument, array in zip(names, arrays, strict=True):
-        if array.dtype == bool and "bool" in said.lower() and not said.startswith(name):
+        if array.dtype == bool and "bool" in text.lower() and not text.startswith(name):
             return TypeError(f"{name}: {argument} is bool; convert it with dtype=float")
     return None

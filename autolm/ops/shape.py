@@ -75,8 +75,8 @@ def squeeze(a: Any, /, *, axis: Axis = None) -> Any:
                     axis=axis,
                 )
             )
-    kept = [n for i, n in enumerate(a.shape) if n != 1 or i not in axes]
-    return reshape(a, shape=tuple(kept))
+    lengths = [n for i, n in enumerate(a.shape) if n != 1 or i not in axes]
+    return reshape(a, shape=tuple(lengths))
 
 
 @composed(
@@ -227,7 +227,7 @@ def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backwar
     patterns=(Pattern(("…",), {"index": Index()}),),
 )
 def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
-    """Take elements by any index that NumPy takes; an element taken twice gets both gradients."""
+    """Select elements by any index of NumPy; an element selected twice gets both gradients."""
     a_shape, parts = a.shape, as_index(index)
     try:
         y = a[parts]

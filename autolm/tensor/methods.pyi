@@ -20,7 +20,7 @@ class Methods:
     def div(self, b: Any, /) -> Self:
         """Divide: a / b."""
     def pow(self, b: Any, /) -> Self:
-        """Raise to a power: aᵇ; of a negative base a fraction is nan."""
+        """Raise to a power: aᵇ; nan if a is negative and b is not an integer."""
     def neg(self) -> Self:
         """Negate: −a."""
     def abs(self) -> Self:
@@ -46,21 +46,21 @@ class Methods:
     def leaky_relu(self, negative_slope: float = 0.01) -> Self:
         """Scale negative numbers by `negative_slope`."""
     def erf(self) -> Self:
-        """Take the error function: the share of a normal distribution within ±a·√2 deviations."""
+        """Take the error function, the probability that a normal variable is within ±a·√2 σ."""
     def erfc(self) -> Self:
         """Take the complementary error function 1 − erf a, without loss of digits where it is small."""
     def gelu(self, *, approximate: str = "none") -> Self:
-        """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`."""
+        """Multiply by the normal distribution function: a · Φ(a), or GPT-2's `approximate="tanh"`."""
     def maximum(self, b: Any, /) -> Self:
         """Take the larger of two, element by element."""
     def minimum(self, b: Any, /) -> Self:
         """Take the smaller of two, element by element."""
     def astype(self, dtype: DTypeLike) -> Self:
-        """Round to numbers of another type; whole numbers and bools have no gradient."""
+        """Convert to another dtype; integers and bools have no gradient."""
     def clamp_min(self, low: Any, /) -> Self:
-        """Raise elements below a limit to it; at a tie, a gets the whole gradient."""
+        """Replace elements below `low` by it; at a tie, a gets the whole gradient."""
     def clamp_max(self, high: Any, /) -> Self:
-        """Lower elements above a limit to it; at a tie, a gets the whole gradient."""
+        """Replace elements above `high` by it; at a tie, a gets the whole gradient."""
     def sum(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
@@ -85,7 +85,7 @@ class Methods:
         dim: Axis = ...,
         keepdim: bool = ...,
     ) -> Self:
-        """Take the variance along axes; `ddof` is subtracted from the count, as in NumPy."""
+        """Compute the variance along axes; `ddof` is subtracted from the count, as in NumPy."""
     def max(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
@@ -104,11 +104,11 @@ class Methods:
         keepdim: bool = ...,
         p: float = ...,
     ) -> Self:
-        """Take the length of the vectors along axes, by default of all elements as one vector."""
+        """Compute the vector norm along axes, by default of all elements as one vector."""
     def logsumexp(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
-        """Take the logarithm of the sum of exponentials, without overflow; −inf if all are −inf."""
+        """Compute ln Σ exp a along axes without overflow; −inf if all elements are −inf."""
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Exchange two axes."""
     def masked_fill(self, mask: NDArray[np.bool_], value: float) -> Self:
@@ -116,7 +116,7 @@ class Methods:
     def ordered(
         self, axis: int = -1, *, descending: bool = False, k: int | None = None, dim: int = ...
     ) -> Self:
-        """Sort along an axis, as `numpy.sort`: the values only; with `k` the first k of them."""
+        """Sort along an axis and return the values, or the first k; `sort` returns positions too."""
     def matmul(self, b: Any, /) -> Self:
         """Multiply matrices over the last two axes; the axes before them broadcast, as in NumPy."""
     def dropout(self, rate: float, *, seed: int) -> Self:
@@ -128,9 +128,9 @@ class Methods:
     def erfinv(self) -> Self:
         """Return erf⁻¹ a."""
     def silu(self) -> Self:
-        """Gate by the logistic function: a · σ(a); also called swish."""
+        """Multiply by the logistic function: a · σ(a); also called swish."""
     def swiglu(self, b: Any, /) -> Self:
-        """Gate one projection by another: silu(a) · b, as with x W_gate and x W_up."""
+        """Multiply silu(a) by b; in a feed-forward layer a is x W_gate and b is x W_up."""
     def clip(self, low: Any = None, high: Any = None, *, max: Any = ..., min: Any = ...) -> Self:
         """Limit to the interval from low to high; where low is above high it is high, as in NumPy."""
     def std(
@@ -143,7 +143,7 @@ class Methods:
         dim: Axis = ...,
         keepdim: bool = ...,
     ) -> Self:
-        """Take the standard deviation along axes, the root of the variance; `ddof` as in `var`."""
+        """Compute the standard deviation along axes; `ddof` is subtracted from the count."""
     def squeeze(self, axis: Axis = None, *, dim: Axis = ...) -> Self:
         """Remove axes of length 1, by default all of them."""
     def unsqueeze(self, axis: int = ..., *, dim: int = ...) -> Self:
@@ -151,9 +151,9 @@ class Methods:
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """Merge the axes from `start_dim` to `end_dim`, by default all, as in PyTorch."""
     def flip(self, axis: Axis = None, *, dim: Axis = ...) -> Self:
-        """Reverse the order along axes, by default along all."""
+        """Reverse the order of elements along axes, by default along all."""
     def roll(self, shift: int | Sequence[int] = ..., axis: Axis = None, *, dim: Axis = ...) -> Self:
-        """Shift along axes, in a circle; without an axis, all elements in their order."""
+        """Shift elements along axes cyclically; without an axis, along the flattened array."""
     def pad(
         self,
         pad_width: int | Sequence[Sequence[int]],
@@ -161,7 +161,7 @@ class Methods:
         mode: str = "constant",
         value: float = 0.0,
     ) -> Self:
-        """Extend axes at their ends, with a number or with elements of the array."""
+        """Extend axes at both ends, with a number or with elements of the array."""
     def split(
         self,
         *,
@@ -170,19 +170,19 @@ class Methods:
         axis: int = 0,
         dim: int = ...,
     ) -> list[Self]:
-        """Cut into parts along an axis, with NumPy's argument or with PyTorch's, by name."""
+        """Split into parts along an axis, with the argument of NumPy or of PyTorch, given by name."""
     def chunk(self, chunks: int, axis: int = 0, *, dim: int = ...) -> list[Self]:
-        """Cut into parts of equal length along an axis, as in PyTorch; the last may be shorter."""
+        """Split into `chunks` parts of equal length along an axis; the last may be shorter."""
     def gather(self, axis: int = ..., index: Places = ..., *, dim: int = ...) -> Self:
-        """Take, in each row along an axis, the elements at the positions in that row of `index`."""
+        """Select, in each row along an axis, the elements at the positions in that row of `index`."""
     def sort(
         self, axis: int = -1, descending: bool = False, *, dim: int = ...
     ) -> tuple[Self, Places]:
-        """Sort along an axis: the values, which have a gradient, and their positions, which have none."""
+        """Sort along an axis; return the values and their positions, which have no gradient."""
     def topk(
         self, k: int, axis: int = -1, largest: bool = True, *, dim: int = ...
     ) -> tuple[Self, Places]:
-        """Take the k largest along an axis, the largest first; or the smallest, the smallest first."""
+        """Return the k largest elements along an axis, or the k smallest, and their positions."""
     def tril(self, diagonal: int = 0) -> Self:
         """Keep the elements on and below the k-th diagonal of the last two axes; 0 is the main one."""
     def triu(self, diagonal: int = 0) -> Self:
