@@ -16,7 +16,7 @@ def counted_entropy(contexts_and_targets: Sequence[tuple[tuple[int, ...], int]])
     """−Σ ln( N(c x) / N(c) ) / N over all occurrences: the mean cost of the best prediction."""
     pairs = Counter(contexts_and_targets)
     contexts = Counter(context for context, _ in contexts_and_targets)
-    costs = [-math.log(pairs[each] / contexts[each[0]]) for each in contexts_and_targets]
+    costs = [-math.log(pairs[pair] / contexts[pair[0]]) for pair in contexts_and_targets]
     return math.fsum(costs) / len(costs)
 
 
@@ -28,11 +28,11 @@ def test_baselines_of_a_stream_is_the_mean_cost_of_the_best_predictions(ids: lis
     for context_size, entropy in enumerate(
         (baselines.unigram, baselines.bigram, baselines.trigram)
     ):
-        seen = [
+        counted = [
             (tuple(ids[t - context_size : t]), ids[t])
             for t in range(max(1, context_size), len(ids))
         ]
-        assert entropy == pytest.approx(counted_entropy(seen), abs=1e-12)
+        assert entropy == pytest.approx(counted_entropy(counted), abs=1e-12)
 
 
 @given(st.lists(st.lists(st.integers(1, 3), max_size=5), min_size=2, max_size=20))
@@ -44,13 +44,13 @@ def test_baselines_of_documents_has_no_context_from_other_documents(
     for context_size, entropy in enumerate(
         (baselines.unigram, baselines.bigram, baselines.trigram)
     ):
-        seen = []
+        counted = []
         for document in documents:
             framed = [0, 0, *document, 0]
-            seen += [
+            counted += [
                 (tuple(framed[t - context_size : t]), framed[t]) for t in range(2, len(framed))
             ]
-        assert entropy == pytest.approx(counted_entropy(seen), abs=1e-12)
+        assert entropy == pytest.approx(counted_entropy(counted), abs=1e-12)
 
 
 @pytest.mark.parametrize(

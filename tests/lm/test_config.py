@@ -120,16 +120,16 @@ def test_json_of_something_else_is_refused(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("name", TrainingConfig.choices())
 def test_a_refusal_names_the_field_and_its_range(name: str) -> None:
-    known, default = TrainingConfig.choices()[name], getattr(TrainingConfig, name)
-    assert known.about.endswith((".", ")"))
+    option, default = TrainingConfig.choices()[name], getattr(TrainingConfig, name)
+    assert option.about.endswith((".", ")"))
     wrong: Any = "what?" if isinstance(default, str) else type(default)(-9)
     if isinstance(default, bool) or name == "data":
-        assert not known.range
+        assert not option.range
         return
     with pytest.raises(ValueError, match=f"^{name} .*{re.escape(repr(wrong))}") as refused:
         TrainingConfig(**{name: wrong})
-    bounds = [str(bound) for bound in (known.low, known.above, known.below) if bound is not None]
-    assert all(word in str(refused.value) for word in (*known.known, *bounds))
+    bounds = [str(bound) for bound in (option.low, option.above, option.below) if bound is not None]
+    assert all(word in str(refused.value) for word in (*option.known, *bounds))
 
 
 @pytest.mark.parametrize(

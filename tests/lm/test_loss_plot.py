@@ -48,14 +48,14 @@ def test_no_label_stands_on_another_and_it_says_where_the_floor_is_passed(last: 
     _, excess, _ = figure.axes
     figure.draw_without_rendering()
     for axes in figure.axes:
-        labels = [each for each in axes.yaxis.get_ticklabels(which="both") if each.get_text()]
+        labels = [label for label in axes.yaxis.get_ticklabels(which="both") if label.get_text()]
         low, high = axes.get_ylim()
-        seen = [each for each in labels if low <= each.get_position()[1] <= high]
-        boxes = sorted((each.get_window_extent() for each in seen), key=lambda box: box.y0)
+        visible = [label for label in labels if low <= label.get_position()[1] <= high]
+        boxes = sorted((label.get_window_extent() for label in visible), key=lambda box: box.y0)
         assert len(boxes) > 1
         assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
-    told = [each.get_text() for each in excess.texts]
-    assert told == (["below bigram from step 32 on"] if last < 1.5 else [])
+    notes = [text.get_text() for text in excess.texts]
+    assert notes == (["below bigram from step 32 on"] if last < 1.5 else [])
 
 
 def test_the_floors_are_the_baselines_and_below_it_the_true_entropy_if_known() -> None:
@@ -68,8 +68,10 @@ def test_the_floors_are_the_baselines_and_below_it_the_true_entropy_if_known() -
     }
     assert training.reference_losses() == levels
     corpus = dataclasses.replace(small_corpus("lines"), true_entropy=0.25)
-    known = Training(training.config, corpus, train_tokenizer(training.config, corpus))
-    assert known.reference_losses() == {**levels, "true entropy": 0.25}
+    training_of_known_entropy = Training(
+        training.config, corpus, train_tokenizer(training.config, corpus)
+    )
+    assert training_of_known_entropy.reference_losses() == {**levels, "true entropy": 0.25}
 
 
 def test_a_training_shows_what_it_has_measured() -> None:
@@ -77,8 +79,8 @@ def test_a_training_shows_what_it_has_measured() -> None:
     assert repr(training.history) == "<history of small: 0 steps>"
     losses = [training.advance().loss for _ in range(3)]
     after = training.validate()
-    shown = training.history._repr_mimebundle_()
-    assert shown["image/png"] == draw_losses(
+    bundle = training.history._repr_mimebundle_()
+    assert bundle["image/png"] == draw_losses(
         [
             *({"step": i, "loss": x, "learning_rate": i * 0.005} for i, x in enumerate(losses, 1)),
             {"step": 3, "validation_loss": after},
@@ -86,5 +88,7 @@ def test_a_training_shows_what_it_has_measured() -> None:
         "small",
         training.reference_losses(),
     )
-    told = f"3 steps, loss {losses[0]:.3f} → {losses[2]:.3f}, validation {after:.3f} → {after:.3f}"
-    assert shown["text/plain"] == f"<history of small: {told}>"
+    summary = (
+        f"3 steps, loss {losses[0]:.3f} → {losses[2]:.3f}, validation {after:.3f} → {after:.3f}"
+    )
+    assert bundle["text/plain"] == f"<history of small: {summary}>"

@@ -214,20 +214,22 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("told", REFUSED)
-def test_what_is_not_supported_is_refused_by_name(folders: Any, tmp_path: Path, told: str) -> None:
-    name, what, change = REFUSED[told]
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_not_supported_is_refused_by_name(
+    folders: Any, tmp_path: Path, message: str
+) -> None:
+    name, what, change = REFUSED[message]
     folder, _ = folders[name]
     file = "config.json" if what == "config" else "tokenizer.json"
     content = json.loads((folder / file).read_text("utf-8"))
     changed(folder, tmp_path / "other", file, {**content, **change})
-    with pytest.raises(PretrainedError, match=told) as refused:
+    with pytest.raises(PretrainedError, match=message) as refused:
         load_pretrained(tmp_path / "other")
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("model.safetensors", None, "has no .safetensors: no weights"),
         ("model.safetensors", PICKLED, r"pytorch_model\.bin is pickled"),
@@ -239,10 +241,10 @@ def test_what_is_not_supported_is_refused_by_name(folders: Any, tmp_path: Path, 
     ],
 )
 def test_what_is_missing_or_damaged_is_said_in_a_line(
-    folders: Any, tmp_path: Path, name: str, content: bytes | None, told: str
+    folders: Any, tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     changed(folders["GPT-2"][0], tmp_path / "other", name, content)
-    with pytest.raises(PretrainedError, match=told):
+    with pytest.raises(PretrainedError, match=message):
         load_pretrained(tmp_path / "other")
 
 
@@ -281,11 +283,11 @@ def test_every_tool_reads_a_folder(
         drawn = tmp_path / f"{name}.dot"
         command("draw", folder, "--text", "the cat sat", "-o", str(drawn))
         assert "blocks" in drawn.read_text("utf-8")
-        told = command("sample", folder, "--prompt", "the cat", "--tokens", "5", "--seed", "1")
-        assert told.startswith("the cat")
+        output = command("sample", folder, "--prompt", "the cat", "--tokens", "5", "--seed", "1")
+        assert output.startswith("the cat")
         table = command("info", folder, "--workers", "4")
         assert f"{name} " in table
         assert "fsdp: holds at least" in table
     monkeypatch.setattr("sys.stdin", io.StringIO("q\n"))
-    told = command("step", str(folders["GPT-2"][0]), "--text", "the cat sat")
-    assert "the model reads: the cat sat" in told
+    output = command("step", str(folders["GPT-2"][0]), "--text", "the cat sat")
+    assert "the model reads: the cat sat" in output

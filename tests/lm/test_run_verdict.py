@@ -18,12 +18,12 @@ def judged(
     whole: bool = False,
     bigram: float = 1.5,
 ) -> RunVerdict:
-    told = validations or {1: 3.0, 2: 2.9}
+    losses_by_step = validations or {1: 3.0, 2: 2.9}
     records: list[dict[str, Any]] = []
     for step, loss in enumerate(losses, 1):
         records.append({"step": step, "loss": float(loss), "gradient_norm": 2.0 * step})
-        if step in told:
-            records.append({"step": step, "validation_loss": told[step]})
+        if step in losses_by_step:
+            records.append({"step": step, "validation_loss": losses_by_step[step]})
     return verdict_on(records, UNIFORM, bigram, last_is_whole=whole)
 
 

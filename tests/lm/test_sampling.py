@@ -93,10 +93,10 @@ def test_wrong_choices_and_prompts_are_refused_before_anything_is_shown(
     choice: dict[str, Any], message: str
 ) -> None:
     rng, prompt = np.random.default_rng(0), choice.get("prompt", "ab")
-    others = {name: value for name, value in choice.items() if name != "prompt"}
+    options = {name: value for name, value in choice.items() if name != "prompt"}
     with pytest.raises(ValueError, match=message):
-        next(stream_text(*WRITER, "lines", prompt, 3, rng=rng, **others))
-    if others:
+        next(stream_text(*WRITER, "lines", prompt, 3, rng=rng, **options))
+    if options:
         with pytest.raises(ValueError, match=message):
             drawn(**choice)
 

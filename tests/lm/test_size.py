@@ -56,10 +56,10 @@ def test_the_table_shows_models_side_by_side_with_totals() -> None:
 def test_workers_hold_and_send_what_they_must() -> None:
     console = Console(width=200, file=io.StringIO())
     console.print(worker_table([GPT3], workers=1024))
-    told = dict(re.findall(r"│ (.*?) *│ +(.*?) │", console.file.getvalue()))
+    rows = dict(re.findall(r"│ (.*?) *│ +(.*?) │", console.file.getvalue()))
     layer = 12 * 12_288**2 + 9 * 12_288  # weights; biases
     parameters = 96 * (layer + 4 * 12_288) + (50_257 + 2_048 + 2) * 12_288  # norms; outside
-    assert told == {
+    assert rows == {
         "ddp: holds": f"{16 * parameters / 1e12:.4g} TB",
         "ddp: sends in a step": f"{8 * parameters * 1023 / 1024 / 1e12:.4g} TB",
         "fsdp: holds at least": f"{(16 * parameters / 1024 + 8 * layer) / 1e9:.4g} GB",

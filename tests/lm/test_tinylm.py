@@ -70,9 +70,9 @@ def test_tensors_and_values_agree_on_the_loss_and_on_every_gradient(kind: dict[s
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_a_row_of_a_batch_is_computed_as_alone_and_sees_what_it_may(kind: dict[str, Any]) -> None:
     model = TinyLM(6, 8, 2, 16, 2, dtype="float64", seed=3, **kind)
-    others = [[*TOKENS[:t], (TOKENS[t] + 1) % 6, *TOKENS[t + 1 :]] for t in range(5)]
-    logits = model.forward([TOKENS, *others])[0].data
-    for row, expected in zip([TOKENS, *others], logits, strict=True):
+    changed_contexts = [[*TOKENS[:t], (TOKENS[t] + 1) % 6, *TOKENS[t + 1 :]] for t in range(5)]
+    logits = model.forward([TOKENS, *changed_contexts])[0].data
+    for row, expected in zip([TOKENS, *changed_contexts], logits, strict=True):
         np.testing.assert_allclose(model.forward(row)[0].data, expected, rtol=1e-12, atol=1e-13)
     changed = (logits[1:] != logits[0]).any(axis=-1)  # (changed token, position)
     np.testing.assert_array_equal(changed, np.triu(np.ones((5, 5))) if kind["causal"] else 1)
@@ -87,9 +87,7 @@ def test_a_step_of_training_is_gradient_descent_and_returns_both_losses_as_float
         expected = parameter.data - 0.05 * parameter.grad
         np.testing.assert_allclose(model.state()[path], expected, rtol=1e-14, err_msg=path)
     assert type(before) is type(after) is float
-    assert (before, after) == tuple(
-        float(each.compute_loss(TOKENS, TARGETS)) for each in (other, model)
-    )
+    assert (before, after) == tuple(float(m.compute_loss(TOKENS, TARGETS)) for m in (other, model))
 
 
 def test_the_loss_is_of_the_logits_without_targets_of_minus_one() -> None:
@@ -129,8 +127,8 @@ def test_generation_at_temperature_zero_takes_the_likeliest_token_each_time() ->
 
 
 WRONG: list[tuple[Callable[[TinyLM], object], str]] = [
-    (lambda m: m.forward([]), r"token_ids must be \(time,\) or \(batch, time\), not \(0,\)"),
-    (lambda m: m.forward([[[1]]]), r"token_ids must be .* not \(1, 1, 1\)"),
+    (lambda m: m.forward([]), r"token_ids must be \(time,\) or \(batch, time\), got \(0,\)"),
+    (lambda m: m.forward([[[1]]]), r"token_ids must be .* got \(1, 1, 1\)"),
     (lambda m: m.forward([1.0, 2.0]), "token_ids must be integers, not float64"),
     (lambda m: m.forward([1, 6]), "token id 6 is outside the vocabulary of 6"),
     (lambda m: m.forward([1, -1]), "token id -1 is outside the vocabulary of 6"),
