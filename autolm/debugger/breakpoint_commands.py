@@ -82,11 +82,11 @@ class BreakpointCommands(InspectionCommands):
         for number, (stop, typed) in settings.stops.items():
             self.typed[number] = typed
             try:
-                found = self._as_typed(typed)
+                restored = self._as_typed(typed)
             except (ValueError, SyntaxError):
-                found = stop
+                restored = stop
             self.walk.breakpoints[number] = replace(
-                stop, selection=found.selection, condition=found.condition, hits=found.hits
+                stop, selection=restored.selection, condition=restored.condition, hits=restored.hits
             )
         for number, expression in enumerate(settings.displays, 1):
             self.displays[number] = expression, self.namespace.value_or_error(expression)
@@ -112,18 +112,20 @@ class BreakpointCommands(InspectionCommands):
             return
         if not self.walk.breakpoints:
             self.say(message("no breakpoints"))
-        for number, each in self.walk.breakpoints.items():
-            told: list[str] = [
-                message("hits {count}", count=len(each.hit_steps))
-                if each.is_verified
+        for number, breakpoint in self.walk.breakpoints.items():
+            parts: list[str] = [
+                message("hits {count}", count=len(breakpoint.hit_steps))
+                if breakpoint.is_verified
                 else message("no step of this pass")
             ]
-            told += [] if each.is_enabled else [message("disabled")]
-            told += (
-                [message("ignored {count} more times", count=each.ignored)] if each.ignored else []
+            parts += [] if breakpoint.is_enabled else [message("disabled")]
+            parts += (
+                [message("ignored {count} more times", count=breakpoint.ignored)]
+                if breakpoint.ignored
+                else []
             )
-            told += ["; ".join(self.commands[number])] if number in self.commands else []
-            self.say(joined("   ", [joined("  ", [str(number), each.text]), *told]))
+            parts += ["; ".join(self.commands[number])] if number in self.commands else []
+            self.say(joined("   ", [joined("  ", [str(number), breakpoint.text]), *parts]))
 
     def do_tbreak(self, argument: str) -> None:
         """Stop once: a breakpoint that is gone when it was hit.
@@ -250,7 +252,9 @@ class BreakpointCommands(InspectionCommands):
         if ":" in argument:
             text = self._line(argument, argument).text
             numbers = [
-                n for n, each in self.walk.breakpoints.items() if each.selection.text == text
+                n
+                for n, breakpoint in self.walk.breakpoints.items()
+                if breakpoint.selection.text == text
             ]
             if not numbers:
                 raise CommandError(message("clear: no breakpoint is at {text}", text=text))
@@ -311,12 +315,12 @@ class BreakpointCommands(InspectionCommands):
         is_name = self.names.nodes_named(where.removeprefix("name="))
         words = [where] if is_name or _LINE.fullmatch(where) else where.split()
         counted = [word for word in words if word.startswith("hits=")]
-        asked = [self._read_word(word) for word in words if word not in counted]
+        selections = [self._read_word(word) for word in words if word not in counted]
         if not words and not expression:
             raise CommandError(
                 message("break: a location is required, such as: b op=mul, or: b if abs(up) > 1")
             )
-        places = intersection(asked) if asked else every_step(self.walk.operations)
+        places = intersection(selections) if selections else every_step(self.walk.operations)
         if not places.steps:
             raise CommandError(message("break: no step matches {text}", text=places.text))
         stop = Breakpoint(places)
@@ -373,8 +377,8 @@ class BreakpointCommands(InspectionCommands):
         here = self.node.location or sites[0]
         paths = dict.fromkeys(f.path for s in dict.fromkeys(sites) for f in s.frames)
         wanted = path or here.user.path
-        for each in (wanted, *(p for p in paths if p.endswith(f"/{wanted.lstrip('./')}"))):
-            places = at_line(self.walk.operations, each, number)
+        for candidate in (wanted, *(p for p in paths if p.endswith(f"/{wanted.lstrip('./')}"))):
+            places = at_line(self.walk.operations, candidate, number)
             if places.steps:
                 return places
         text = f"{wanted}:{number}"

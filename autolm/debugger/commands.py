@@ -145,7 +145,9 @@ class Debugger(BreakpointCommands):
         continue   (c, cont)
         Without breakpoints: to the end of the pass, and from there on with the program.
         """
-        has_breakpoints = any(each.is_enabled for each in self.walk.breakpoints.values())
+        has_breakpoints = any(
+            breakpoint.is_enabled for breakpoint in self.walk.breakpoints.values()
+        )
         goes_on = self.passes is not None and has_breakpoints
         if not self.walk.finished and not goes_on:
             self._go(lambda stop: self.walk.run(interrupted=stop))
@@ -243,12 +245,12 @@ class Debugger(BreakpointCommands):
                 )
             )
         rows = [("pass", "loss", "‖∇‖", say(message("seconds")))]
-        ends = [each.started for each in history[1:]]
-        for i, each in enumerate(history[first:], first):
-            loss = "" if each.loss is None else show(each.loss)
-            norm = "" if each.norm is None else show(each.norm)
-            seconds = f"{ends[i] - each.started:.4f}" if i < len(ends) else ""
-            rows.append((str(each.number), loss, norm, seconds))
+        ends = [record.started for record in history[1:]]
+        for i, record in enumerate(history[first:], first):
+            loss = "" if record.loss is None else show(record.loss)
+            norm = "" if record.norm is None else show(record.norm)
+            seconds = f"{ends[i] - record.started:.4f}" if i < len(ends) else ""
+            rows.append((str(record.number), loss, norm, seconds))
         self.write("\n".join(aligned(rows)))
 
     def do_until(self, argument: str) -> None:
@@ -278,8 +280,8 @@ class Debugger(BreakpointCommands):
 
         restart   (run)
         """
-        for each in self.walk.breakpoints.values():
-            each.hit_steps.clear()
+        for breakpoint in self.walk.breakpoints.values():
+            breakpoint.hit_steps.clear()
         self._go_to(0)
 
     def do_rs(self, argument: str) -> None:
@@ -363,19 +365,19 @@ class Debugger(BreakpointCommands):
         has_moved |= (self.walk.position, self.walk.edge) != before
         self.outwards = 0 if has_moved else self.outwards
         stops = () if stopped is None else stopped.breakpoints
-        self._show(has_moved, [each.id for each in stops])
-        for each in stops:
-            if each.error is not None:
+        self._show(has_moved, [breakpoint.id for breakpoint in stops])
+        for breakpoint in stops:
+            if breakpoint.error is not None:
                 self.say(
                     red(
                         message(
                             "the condition of breakpoint {id}: {error}",
-                            id=each.id,
-                            error=error_line(each.error),
+                            id=breakpoint.id,
+                            error=error_line(breakpoint.error),
                         )
                     )
                 )
-        self.queue([line for each in stops for line in self._commands_of(each.id)])
+        self.queue([line for breakpoint in stops for line in self._commands_of(breakpoint.id)])
 
     def _commands_of(self, number: int) -> list[str]:
         lines = self.commands.get(number, [])
@@ -388,10 +390,10 @@ class Debugger(BreakpointCommands):
         if not has_moved and not self.walk.position and self.walk.operations:
             self.say(message("at the start: no step has run yet"))
         else:
-            told = (
+            note = (
                 message("… breakpoint {names}", names=", ".join(map(str, stops))) if stops else ""
             )
-            self.say(self._here(told))
+            self.say(self._here(note))
         if has_moved:
             self.show_displays()
 

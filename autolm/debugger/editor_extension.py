@@ -48,15 +48,15 @@ def build_vsix(python: str) -> bytes:
     """Return the extension as a .vsix, for which this Python runs programs that name no other."""
     package = manifest()
     package["contributes"]["configuration"]["properties"]["autolm.python"]["default"] = python
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as file:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("[Content_Types].xml", CONTENT_TYPES)
         file.writestr("extension.vsixmanifest", MANIFEST.format(**package))
         file.writestr("extension/package.json", json.dumps(package, indent=2))
         for path in sorted(FOLDER.iterdir()):
             if path.name != "package.json":
                 file.writestr(f"extension/{path.name}", path.read_bytes())
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 def manifest() -> Any:
@@ -84,8 +84,8 @@ def install(editor: str, path: Path) -> None:
     except OSError as error:
         raise ValueError(f"{editor}: {error.strerror}") from None
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        why = said[-1] if said else message("exit code {code}", code=done.returncode)
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        why = lines[-1] if lines else message("exit code {code}", code=done.returncode)
         raise ValueError(
             message(
                 "{editor}: could not install {path}: {reason}", editor=editor, path=path, reason=why

@@ -109,8 +109,8 @@ class Prompt(cmd.Cmd):
             except UnicodeDecodeError:
                 self.say(message("{path} was not read: it is not UTF-8 text", path=path))
                 continue
-            told = (line.strip() for line in text.splitlines())
-            lines += [line for line in told if line and not line.startswith("#")]
+            stripped = (line.strip() for line in text.splitlines())
+            lines += [line for line in stripped if line and not line.startswith("#")]
         self.cmdqueue += lines
 
     def say(self, text: str) -> None:
@@ -160,10 +160,10 @@ class Prompt(cmd.Cmd):
             word, _, rest = line.partition(" ")
             if word not in self.user_aliases:
                 return line
-            line, given = self.user_aliases[word], rest.split()
-            for i, each in enumerate(given, 1):
-                line = line.replace(f"%{i}", each)
-            line = line.replace("%*", " ".join(given))
+            line, words = self.user_aliases[word], rest.split()
+            for i, word_given in enumerate(words, 1):
+                line = line.replace(f"%{i}", word_given)
+            line = line.replace("%*", " ".join(words))
         raise CommandError(message("alias: the aliases refer to each other in a cycle"))
 
     def _run(self, line: str) -> bool:
@@ -193,8 +193,8 @@ class Prompt(cmd.Cmd):
         line = line.strip()
         if line.startswith("?"):
             return "help", line[1:].strip(), line
-        found = re.match(r"[A-Za-z_][\w-]*", line)
-        word = found[0] if found else ""
+        match = re.match(r"[A-Za-z_][\w-]*", line)
+        word = match[0] if match else ""
         rest = line[len(word) :]
         name = self.aliases.get(word) or self._completed(word, rest)
         if name != "EOF" and name not in self._commands():
@@ -256,8 +256,8 @@ class Prompt(cmd.Cmd):
             raise CommandError(
                 message("alias: {name} is not an alias (alias lists them)", name=name)
             )
-        for each in [name] if name else self.user_aliases:
-            self.say(f"{each} = {self.user_aliases[each]}")
+        for alias in [name] if name else self.user_aliases:
+            self.say(f"{alias} = {self.user_aliases[alias]}")
 
     def do_unalias(self, argument: str) -> None:
         """Forget an alias.
@@ -293,8 +293,8 @@ class Prompt(cmd.Cmd):
             self.write(" ".join(self._commands()))
             return
         for heading, names in self.groups.items():
-            told = (self._documentation(name) for name in names.split())
-            rows = [(usage, say_template(sentence)) for sentence, usage, *_ in told]
+            entries = (self._documentation(name) for name in names.split())
+            rows = [(usage, say_template(sentence)) for sentence, usage, *_ in entries]
             self.write("\n".join([say_template(heading), *definition_list(rows)]))
         if self.keys:
             rows = [(key, say_template(meaning)) for key, meaning in self.keys.items()]
@@ -323,8 +323,8 @@ class Prompt(cmd.Cmd):
         typed = line[:end].lstrip().partition(" ")[2].lstrip().removeprefix("name=")
         before = len(typed) - len(text)
         longer = {word[before:] for word in self.words() if before > 0 and word.startswith(typed)}
-        found = longer | {word for word in self.words() if word.startswith(text)}
-        return sorted(found) or self.complete_python(text)
+        completions = longer | {word for word in self.words() if word.startswith(text)}
+        return sorted(completions) or self.complete_python(text)
 
     def words(self) -> Iterator[str]:
         """Yield the words that arguments are made of."""

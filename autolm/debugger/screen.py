@@ -133,16 +133,18 @@ class Screen:
     ) -> list[list[str]]:
         rows = []
         for i in shown:
-            sent = step.contributions[i]
+            contribution = step.contributions[i]
             upstream = "" if i > shown[0] else f"ḡ = {show(step.upstream)}"
-            name = self.names(sent.parent)
-            if not sent.parent.requires_grad:
+            name = self.names(contribution.parent)
+            if not contribution.parent.requires_grad:
                 rows.append([upstream, say(message("{name} is a constant", name=name)), ""])
                 continue
             of = self.names(step.node) if len(step.contributions) == 1 else ""
             words = slope(step.node, i, self._as_computed(step.node)) if in_words else ""
-            terms = dict.fromkeys(filter(None, (_derivative(of, name), words, show(sent.local))))
-            rows.append([upstream, " = ".join(terms), self._moved(sent)])
+            terms = dict.fromkeys(
+                filter(None, (_derivative(of, name), words, show(contribution.local)))
+            )
+            rows.append([upstream, " = ".join(terms), self._moved(contribution)])
         return rows
 
     def _as_computed(self, node: Node) -> Callable[[Node], str]:
@@ -155,11 +157,18 @@ class Screen:
     def _of_arrays(self, step: Step, shown: Sequence[int]) -> list[str]:
         rows = [["ḡ", "", *_array_columns(step.upstream), ""]]
         for i in shown:
-            sent = step.contributions[i]
-            name = self.names(sent.parent)
-            if sent.parent.requires_grad:
-                told = rule(step.node, i)
-                rows.append([f"→ {name}", told, *_array_columns(sent.value), self._moved(sent)])
+            contribution = step.contributions[i]
+            name = self.names(contribution.parent)
+            if contribution.parent.requires_grad:
+                rule_text = rule(step.node, i)
+                rows.append(
+                    [
+                        f"→ {name}",
+                        rule_text,
+                        *_array_columns(contribution.value),
+                        self._moved(contribution),
+                    ]
+                )
             else:
                 rows.append([f"→ {name}", say(message("a constant")), "", "", "", ""])
         width = terminal_width() - self.margin
@@ -193,7 +202,11 @@ class Screen:
 
     def where(self, scopes: Sequence[str], selected: int, frames: Sequence[StackFrame]) -> str:
         """Show the calls of the program, and the scopes around a step with the steps of each."""
-        entered = {each.name: each.place for each in frames[1:] if each.name == each.scope}
+        entered = {
+            frame_entered.name: frame_entered.place
+            for frame_entered in frames[1:]
+            if frame_entered.name == frame_entered.scope
+        }
         rows = []
         for frame in self.call[::-1]:
             rows.append((f"  {frame.function}", "", _line_of_frame(frame)))
@@ -206,13 +219,13 @@ class Screen:
             rows.append((f"{mark} {'  ' * depth}{name}", span, _line_of_frame(entered.get(scope))))
         return "\n".join(aligned(rows))
 
-    def _at_right(self, left: str, right: str) -> str:
+    def _at_right(self, text: str, right: str) -> str:
         """Put a place in its column; in a narrow terminal closer, and then cut what is left."""
         room = max(MIN_TEXT_WIDTH, terminal_width() - (len(right) + 2 if right else 0))
-        if len(left) > room:
-            left = f"{left[: room - 1]}…"
+        if len(text) > room:
+            text = f"{text[: room - 1]}…"
         column = min(self.margin + self.operation + EXPRESSION_WIDTH, room)
-        return f"{padded(left, column)}  {right}" if right else left
+        return f"{padded(text, column)}  {right}" if right else text
 
 
 def aligned(
@@ -239,8 +252,8 @@ def _fit_array_rows(rows: list[list[str]], width: int) -> list[str]:
 
 def _shorten_rows(rows: list[list[str]]) -> list[list[str]]:
     """Leave out of what was moved what the row says already: whose gradient, and what was added."""
-    moved = (row[-1].rpartition("grad: ")[2].partition("   (")[0] for row in rows)
-    return [[*row[:-1], sums and f"grad: {sums}"] for row, sums in zip(rows, moved, strict=True)]
+    changes = (row[-1].rpartition("grad: ")[2].partition("   (")[0] for row in rows)
+    return [[*row[:-1], sums and f"grad: {sums}"] for row, sums in zip(rows, changes, strict=True)]
 
 
 def _derivative(y: str, x: str) -> str:

@@ -130,10 +130,10 @@ class Adapter:
         self._stop()
         self._start(None)
         self.channel.answer(request)
-        for kept in sorted(
-            self._replayed.values(), key=lambda each: REPLAYED_COMMANDS.index(each["command"])
+        for earlier_request in sorted(
+            self._replayed.values(), key=lambda earlier: REPLAYED_COMMANDS.index(earlier["command"])
         ):
-            self._to_program({**kept, "seq": -1})
+            self._to_program({**earlier_request, "seq": -1})
 
     def on_terminate(self, request: JsonObject, arguments: JsonObject) -> None:
         """End the program."""
@@ -339,19 +339,19 @@ def _refused_after_end(request: JsonObject) -> RequestError:
     return RequestError(message("{command}: the program has ended", command=request["command"]))
 
 
-def _environment(told: JsonObject) -> dict[str, str]:
+def _environment(changes: JsonObject) -> dict[str, str]:
     """Return the environment of a program; what would debug it in another way is not in it."""
-    ours = {
+    environment = {
         name: value
         for name, value in os.environ.items()
         if name not in ("AUTOLM_DAP", "AUTOLM_DEBUG", VARIABLE)
     }
-    for name, value in told.items():
+    for name, value in changes.items():
         if value is None:
-            ours.pop(name, None)
+            environment.pop(name, None)
         else:
-            ours[name] = str(value)
-    return ours
+            environment[name] = str(value)
+    return environment
 
 
 def _start_process(
@@ -401,9 +401,9 @@ def _start_connected(
 def _answer_without_debugging(command: str, arguments: JsonObject) -> JsonObject:
     """Answer for a program that is not debugged."""
     if command.startswith("set"):
-        given = read_argument(arguments, "breakpoints", list, [])
+        breakpoints = read_argument(arguments, "breakpoints", list, [])
         why = say(message("the program runs without debugging"))
-        return {"breakpoints": [{"verified": False, "message": why} for _ in given]}
+        return {"breakpoints": [{"verified": False, "message": why} for _ in breakpoints]}
     if command == "threads":
         return {"threads": [{"id": 1, "name": "the program"}]}
     if command == "configurationDone":

@@ -32,14 +32,14 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
 @cache
 def _session() -> Session:
     """Wait until an editor has attached itself, and said what it wants."""
-    told = os.environ.pop(VARIABLE)  # a child of this program has no part in it
-    port = int(told) if told.isascii() and told.isdigit() else -1
+    port_text = os.environ.pop(VARIABLE)  # a child of this program has no part in it
+    port = int(port_text) if port_text.isascii() and port_text.isdigit() else -1
     if not 0 <= port < 2**16:
         raise ValueError(
             message(
                 "backward: {variable}={value}: a port must be a number, such as 5678",
                 variable=VARIABLE,
-                value=told,
+                value=port_text,
             )
         )
     try:
@@ -49,7 +49,7 @@ def _session() -> Session:
             message(
                 "backward: {variable}={value}: {reason}",
                 variable=VARIABLE,
-                value=told,
+                value=port_text,
                 reason=plain_message(error.strerror or ""),
             )
         ) from None

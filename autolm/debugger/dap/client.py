@@ -42,15 +42,15 @@ class Client:
         """Return where a call stands, as part of a stack frame; without its file, nowhere."""
         if frame is None or not os.path.isfile(frame.path):
             return {"line": 0, "column": 0, "presentationHint": "label"}
-        found: dict[str, Any] = {
+        location: dict[str, Any] = {
             "source": self.source(frame.path),
             "line": self.line(frame.line),
             "column": self._column(frame.path, frame.line, frame.column or 0),
         }
         if frame.end_line and frame.end_column is not None:
             end = self._column(frame.path, frame.end_line, frame.end_column)
-            found |= {"endLine": self.line(frame.end_line), "endColumn": end}
-        return found
+            location |= {"endLine": self.line(frame.end_line), "endColumn": end}
+        return location
 
     def line(self, line: int) -> int:
         """Return a line, counted from 1, as the editor counts it."""

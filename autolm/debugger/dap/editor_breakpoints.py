@@ -78,18 +78,18 @@ class EditorBreakpoint:
         """Whether it stops at the start of passes: a function breakpoint on `backward`."""
         return self.kind == FUNCTION and self.where == PASS
 
-    def shown(self, client: Client) -> JsonObject:
+    def to_json(self, client: Client) -> JsonObject:
         """Return it as the editor reads it."""
-        found: JsonObject = {"id": self.id, "verified": self.breakpoint is not None}
+        body: JsonObject = {"id": self.id, "verified": self.breakpoint is not None}
         if self.kind == LINE:
             line = client.line(self.actual_line or self.line)
-            found |= {"line": line, "source": client.source(self.where)}
+            body |= {"line": line, "source": client.source(self.where)}
         if self.breakpoint is None:
-            found |= {
+            body |= {
                 "message": say(self.why),
                 "reason": "pending" if self.is_pending else "failed",
             }
-        return found
+        return body
 
 
 class EditorBreakpoints:
@@ -103,23 +103,27 @@ class EditorBreakpoints:
             yield from group
 
     def replace(
-        self, kind: str, path: str, told: Sequence[EditorBreakpoint]
+        self, kind: str, path: str, breakpoints: Sequence[EditorBreakpoint]
     ) -> list[EditorBreakpoint]:
         """Let these be all of a kind, in a path; return those that were before."""
         before = self._breakpoints.pop((kind, path), [])
-        taken = {each.id for each in self}
-        for each in told:
+        used_ids = {breakpoint.id for breakpoint in self}
+        for breakpoint in breakpoints:
             # By what it is, and by no count: so it is the same in the next run of the program.
-            each.id = crc32(f"{kind}\n{each.where}\n{each.line}".encode(errors="replace"))
-            while each.id in taken or each.id >= 2**31:
-                each.id = (each.id + 1) % 2**31
-            taken.add(each.id)
-        self._breakpoints[kind, path] = list(told)
+            breakpoint.id = crc32(
+                f"{kind}\n{breakpoint.where}\n{breakpoint.line}".encode(errors="replace")
+            )
+            while breakpoint.id in used_ids or breakpoint.id >= 2**31:
+                breakpoint.id = (breakpoint.id + 1) % 2**31
+            used_ids.add(breakpoint.id)
+        self._breakpoints[kind, path] = list(breakpoints)
         return before
 
     def of(self, stops: Iterable[Breakpoint]) -> list[EditorBreakpoint]:
         """Return those that stand behind some breakpoints of a walk."""
-        return [told for stop in stops for told in self if told.breakpoint is stop]
+        return [
+            breakpoint for stop in stops for breakpoint in self if breakpoint.breakpoint is stop
+        ]
 
 
 class BreakpointSetter:
@@ -144,47 +148,49 @@ class BreakpointSetter:
     ) -> None:
         self.walk, self.namespace, self.blame, self.say = walk, namespace, blame, say
 
-    def set(self, told: EditorBreakpoint) -> None:
+    def set(self, breakpoint: EditorBreakpoint) -> None:
         """Let a breakpoint stop in this pass, if it fits a step; say of others why not."""
-        told.breakpoint, told.is_pending, told.actual_line = None, False, 0
-        if told.is_pass:
-            told.breakpoint = self.walk.add(Breakpoint(StepSelection("start of the pass", ())))
+        breakpoint.breakpoint, breakpoint.is_pending, breakpoint.actual_line = None, False, 0
+        if breakpoint.is_pass:
+            breakpoint.breakpoint = self.walk.add(
+                Breakpoint(StepSelection("start of the pass", ()))
+            )
             return
         try:
             stop = Breakpoint(
-                self._places(told),
-                self.namespace.condition(told.condition) if told.condition else None,
-                hit_condition(told.hits) if told.hits else None,
-                self._logging(told.log) if told.log else None,
+                self._places(breakpoint),
+                self.namespace.condition(breakpoint.condition) if breakpoint.condition else None,
+                hit_condition(breakpoint.hits) if breakpoint.hits else None,
+                self._logging(breakpoint.log) if breakpoint.log else None,
             )
         except Exception as error:
-            told.why = error_line(error)
+            breakpoint.why = error_line(error)
             return
         if not stop.is_verified:
-            told.why = message("no step of this pass matches {text}", text=stop.text)
+            breakpoint.why = message("no step of this pass matches {text}", text=stop.text)
             return
-        told.breakpoint = self.walk.add(stop)
-        if told.kind == LINE:
+        breakpoint.breakpoint = self.walk.add(stop)
+        if breakpoint.kind == LINE:
             locations = (self.walk.operations[step].location for step in stop.selection.steps)
-            told.actual_line = min(
-                _first_line_around(location, told) for location in locations if location
+            breakpoint.actual_line = min(
+                _first_line_around(location, breakpoint) for location in locations if location
             )
 
-    def remove(self, told: EditorBreakpoint) -> None:
+    def remove(self, breakpoint: EditorBreakpoint) -> None:
         """Let it stop no more."""
-        if told.breakpoint is not None:
-            self.walk.breakpoints.pop(told.breakpoint.id, None)
+        if breakpoint.breakpoint is not None:
+            self.walk.breakpoints.pop(breakpoint.breakpoint.id, None)
 
-    def _places(self, told: EditorBreakpoint) -> StepSelection:
+    def _places(self, breakpoint: EditorBreakpoint) -> StepSelection:
         operations, names = self.walk.operations, self.namespace.names
-        if told.kind == LINE:
-            return at_line(operations, told.where, told.line)
-        if told.kind == DATA:
-            return at_change_of(operations, names.find(told.where), names)
-        if told.kind == EXCEPTION:
+        if breakpoint.kind == LINE:
+            return at_line(operations, breakpoint.where, breakpoint.line)
+        if breakpoint.kind == DATA:
+            return at_change_of(operations, names.find(breakpoint.where), names)
+        if breakpoint.kind == EXCEPTION:
             return self._blame_text()
-        places = at_word(operations, told.where, names)
-        return places if places.steps else at_function(operations, told.where)
+        places = at_word(operations, breakpoint.where, names)
+        return places if places.steps else at_function(operations, breakpoint.where)
 
     def _blame_text(self) -> StepSelection:
         """Return the step of the operation that is to blame, or where its number is first met."""
@@ -208,11 +214,11 @@ def _constants(node: Node, guilty: Node) -> tuple[Node, ...]:
     return () if is_step else node.parents
 
 
-def _first_line_around(location: Location, told: EditorBreakpoint) -> int:
+def _first_line_around(location: Location, breakpoint: EditorBreakpoint) -> int:
     """Return the line at which an expression begins that a breakpoint stands in."""
     lines = [
         frame.line
         for frame in location.frames
-        if frame.line <= told.line <= (frame.end_line or frame.line)
+        if frame.line <= breakpoint.line <= (frame.end_line or frame.line)
     ]
-    return lines[0] if lines else told.line
+    return lines[0] if lines else breakpoint.line

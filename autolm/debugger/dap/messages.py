@@ -127,15 +127,15 @@ class Channel:
                         "a message must begin with Content-Length, got {header!r}", header=header
                     )
                 )
-        found = HEADER.fullmatch(header)
-        if found is None:
+        match = HEADER.fullmatch(header)
+        if match is None:
             raise MalformedMessage(
                 message(
                     "the header must be Content-Length and a number of bytes, got {header!r}",
                     header=header,
                 )
             )
-        return int(found[1])
+        return int(match[1])
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message, with the next number; to one who has gone, nothing."""

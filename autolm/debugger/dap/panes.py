@@ -67,7 +67,7 @@ class Panes:
 
     def frames(self, start: int, levels: int) -> JsonObject:
         """Return the stack, innermost first, or of it the `levels` calls from `start`."""
-        shown = [
+        frames_shown = [
             {
                 "id": self._first_frame + i,
                 "name": _line(called.name),
@@ -77,7 +77,7 @@ class Panes:
             for i, called in enumerate(self._frames)
         ]
         end = start + levels if levels else None
-        return {"stackFrames": shown[start:end], "totalFrames": len(shown)}
+        return {"stackFrames": frames_shown[start:end], "totalFrames": len(frames_shown)}
 
     def frame(self, number: int) -> StackFrame:
         """Return the call of a number."""
@@ -91,7 +91,7 @@ class Panes:
     def scopes(self) -> list[JsonObject]:
         """Return what can be opened: Step, Operands, Leaves, Program."""
         describing = self.tree
-        shown = (
+        branches = (
             describing.step(),
             describing.operands(),
             describing.leaves(),
@@ -99,11 +99,11 @@ class Panes:
         )
         return [
             {
-                "name": each.name,
-                "variablesReference": self._number(each),
+                "name": branch.name,
+                "variablesReference": self._number(branch),
                 "expensive": False,
             }
-            for each in shown
+            for branch in branches
         ]
 
     def variables_of(self, arguments: JsonObject) -> list[JsonObject]:
@@ -118,43 +118,43 @@ class Panes:
         )
         children = branch.children(max(0, start), count if count > 0 else MAX_CHILDREN + 1)
         if count <= 0 and len(children) > MAX_CHILDREN:
-            left = f", of {branch.size}" if branch.size else ""
+            rest = f", of {branch.size}" if branch.size else ""
             children[MAX_CHILDREN:] = [
                 VariableItem(
                     "…",
                     message(
-                        "only the first {count} are shown{rest}", count=MAX_CHILDREN, rest=left
+                        "only the first {count} are shown{rest}", count=MAX_CHILDREN, rest=rest
                     ),
                 )
             ]
         opened.seen.update((_line(child.name), child) for child in children)
         return [self.variable(child) for child in children]
 
-    def variable(self, shown: VariableItem) -> JsonObject:
+    def variable(self, item: VariableItem) -> JsonObject:
         """Return a line of the tree as the editor reads it."""
-        found: JsonObject = {
-            "name": _line(shown.name),
-            "value": _line(shown.text),
-            "type": shown.kind,
-            "variablesReference": 0 if shown.is_leaf else self._number(shown),
+        body: JsonObject = {
+            "name": _line(item.name),
+            "value": _line(item.text),
+            "type": item.kind,
+            "variablesReference": 0 if item.is_leaf else self._number(item),
         }
-        if shown.expression:
-            found["evaluateName"] = shown.expression
-        if shown.size and self.client.pages:
-            found["indexedVariables"] = shown.size
-        if shown.node is None:
-            found["presentationHint"] = {"attributes": ["readOnly"]}
-        return found
+        if item.expression:
+            body["evaluateName"] = item.expression
+        if item.size and self.client.pages:
+            body["indexedVariables"] = item.size
+        if item.node is None:
+            body["presentationHint"] = {"attributes": ["readOnly"]}
+        return body
 
     def value(self, text: str) -> JsonObject:
         """Return what an expression evaluates to."""
         text = text.strip()
         if text in self.namespace.missing_gradients(text):
-            shown = VariableItem(text, f"{NOT_COMPUTED}   nothing has arrived yet")
+            item = VariableItem(text, f"{NOT_COMPUTED}   nothing has arrived yet")
         else:
-            shown = self.tree.value(text, self.namespace.evaluate(text), text)
-        found = self._result(shown)
-        return {"result": found.pop("value"), **found}
+            item = self.tree.value(text, self.namespace.evaluate(text), text)
+        body = self._result(item)
+        return {"result": body.pop("value"), **body}
 
     def clipboard_text(self, text: str) -> str:
         """Return what an expression evaluates to as Python that can be pasted."""
@@ -163,10 +163,10 @@ class Panes:
         value = self.namespace.evaluate(text)
         return repr(value.data if isinstance(value, Node) else value)
 
-    def _result(self, shown: VariableItem) -> JsonObject:
+    def _result(self, item: VariableItem) -> JsonObject:
         """Return a value as the body of a response, which has no name."""
-        found = self.variable(shown)
-        return {key: found[key] for key in found.keys() - {"name", "evaluateName"}}
+        body = self.variable(item)
+        return {key: body[key] for key in body.keys() - {"name", "evaluateName"}}
 
     def _number(self, branch: VariableItem) -> int:
         self._last_branch += 1
@@ -186,7 +186,7 @@ class Panes:
         """Return the line of a name in a branch."""
         opened = self._branch(number)
         if name not in opened.seen:
-            opened.seen.update((_line(each.name), each) for each in opened.branch.children())
+            opened.seen.update((_line(item.name), item) for item in opened.branch.children())
         if name not in opened.seen:
             raise RequestError(message("no variable {name} here", name=name))
         return opened.seen[name]
@@ -202,9 +202,9 @@ class Panes:
     def find_settable(self, text: str) -> tuple[Node, tuple[Any, ...]]:
         """Read an expression that names a node's data, or a part of it: `w`, `W.data[0, 1]`."""
         tree = parsed_expression(text.strip())
-        known = self.namespace.names.nodes_named(text.strip())
-        if len(known) == 1:
-            return known[0], ()
+        nodes = self.namespace.names.nodes_named(text.strip())
+        if len(nodes) == 1:
+            return nodes[0], ()
         if isinstance(tree, ast.Attribute) and tree.attr == "data":
             return self.find_settable(ast.unparse(tree.value))
         if isinstance(tree, ast.Subscript):
@@ -229,8 +229,8 @@ class Panes:
         if place:
             data = adapter_of(node.data).with_entry(place, data)
         self.walk.set(node, data)
-        held = node.data[place] if place else node.data
-        return {**self._result(self.tree.value("", held)), "value": show(held)}
+        value = node.data[place] if place else node.data
+        return {**self._result(self.tree.value("", value)), "value": show(value)}
 
 
 def _line(text: str) -> str:

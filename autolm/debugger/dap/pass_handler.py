@@ -183,13 +183,16 @@ class PassHandler:
                     error=error_line(stop.error),
                 )
                 self._say(condition, "stderr")
-        known = self.editor_breakpoints.of(stopped.breakpoints)
+        hits = self.editor_breakpoints.of(stopped.breakpoints)
         reasons = {"entry": "entry", "interrupted": "pause", "goto": "goto", "restart": "restart"}
         reason = reasons.get(stopped.reason, "step")
         if stopped.breakpoints:
-            reason = known[0].kind if known else LINE
-        body: JsonObject = {"reason": reason, "hitBreakpointIds": [each.id for each in known]}
-        if any(each.kind == EXCEPTION for each in known):
+            reason = hits[0].kind if hits else LINE
+        body: JsonObject = {
+            "reason": reason,
+            "hitBreakpointIds": [breakpoint.id for breakpoint in hits],
+        }
+        if any(breakpoint.kind == EXCEPTION for breakpoint in hits):
             body |= {"reason": EXCEPTION, "description": "inf or nan", "text": self._blame_text()}
         elif self.walk.next_node is None:
             body["description"] = say(message("end of the pass"))
@@ -207,11 +210,11 @@ class PassHandler:
 
     def set(self, each: EditorBreakpoint) -> None:
         """Let a breakpoint hold in this pass; the editor is told if that changes what it knew."""
-        before = each.shown(self.client)
+        before = each.to_json(self.client)
         self.setter.set(each)
         if each.breakpoint is not None:
             self.console.register_breakpoint(each.breakpoint)
-        now = each.shown(self.client)
+        now = each.to_json(self.client)
         if now != before:
             self.channel.event("breakpoint", reason="changed", breakpoint=now)
 
@@ -332,8 +335,8 @@ class PassHandler:
 
     def _send(self) -> RunResult:
         self.walk.send()
-        found = () if self.walk.edge else self.walk.breakpoints_here()
-        return RunResult("breakpoint" if found else "until", found)
+        hits = () if self.walk.edge else self.walk.breakpoints_here()
+        return RunResult("breakpoint" if hits else "until", hits)
 
     def _unsend(self) -> RunResult:
         return RunResult("until" if self.walk.unsend() else "start")
@@ -386,7 +389,7 @@ class PassHandler:
     def _command(self, line: str) -> str:
         before, edits = (self.walk.position, self.walk.edge), len(self.walk.edits)
         self.console.run_result = None
-        said, leaves = self.console.run_line(line)
+        output, leaves = self.console.run_line(line)
         inside, self.console.opened_graph = self.console.opened_graph, None
         if inside is not None:
             self._request_move(partial(self._go_inside, *inside))
@@ -397,7 +400,7 @@ class PassHandler:
             self._tell_continued()
         elif len(self.walk.edits) > edits:
             self._report_change()
-        return said
+        return output
 
     def _tell_continued(self) -> None:
         """Tell the editor of a move that it has not asked for itself, before where it stops."""
@@ -431,12 +434,12 @@ class PassHandler:
         column = read_argument(arguments, "column", int) - self.client.first_column
         encoded = text.encode("utf-16-le", "surrogatepass")[: max(0, column) * 2]
         typed = encoded.decode("utf-16-le", "ignore")
-        begin, found = self.console.complete_at(typed)
+        begin, completions = self.console.complete_at(typed)
         place = {
             "start": units(typed[:begin]) + self.client.first_column,
             "length": units(typed[begin:]),
         }
-        return {"targets": [{"label": each, **place} for each in found]}
+        return {"targets": [{"label": completion, **place} for completion in completions]}
 
     def on_exceptionInfo(self, arguments: JsonObject) -> JsonObject:
         """Say what blame says."""
@@ -472,10 +475,10 @@ class PassHandler:
 
     def _report_change(self) -> None:
         """Let the editor show all numbers anew; what is to blame may be another now."""
-        for each in self.editor_breakpoints:
-            if each.kind == EXCEPTION:
-                self.setter.remove(each)
-                self.set(each)
+        for breakpoint in self.editor_breakpoints:
+            if breakpoint.kind == EXCEPTION:
+                self.setter.remove(breakpoint)
+                self.set(breakpoint)
         if self.client.knows_invalidated:
             self.channel.event("invalidated", areas=["variables"])
 
@@ -497,8 +500,8 @@ class PassHandler:
                 "dataId": None,
                 "description": say(message("{name} has no gradient to watch", name=name)),
             }
-        known = self.names.nodes_named(self.names(node))
-        is_named = len(known) == 1 and known[0] is node
+        nodes = self.names.nodes_named(self.names(node))
+        is_named = len(nodes) == 1 and nodes[0] is node
         return {
             "dataId": self.names(node) if is_named else f"#{self.names.numbers[node] + 1}",
             "description": say(

@@ -123,8 +123,10 @@ def _require_token(command: str, arguments: JsonObject, token: str) -> None:
                 command=command,
             )
         )
-    shown = arguments.get("token")
-    if not isinstance(shown, str) or not hmac.compare_digest(_bytes(shown), _bytes(token)):
+    client_token = arguments.get("token")
+    if not isinstance(client_token, str) or not hmac.compare_digest(
+        _bytes(client_token), _bytes(token)
+    ):
         raise RequestError(
             message(
                 "{command}: wrong token; the program prints the token of this port "
@@ -188,5 +190,5 @@ def first_admitted(
                     return verdict
             look()
     finally:
-        for each in waiting:
-            each.shut_down()
+        for channel_waiting in waiting:
+            channel_waiting.shut_down()

@@ -299,55 +299,55 @@ class Session:
         path = self.client.path(
             read_argument(read_argument(arguments, "source", dict), "path", str)
         )
-        found = [
+        breakpoints = [
             _read_breakpoint(
-                LINE, path, each, line=read_argument(each, "line", int) + 1 - self.client.first_line
+                LINE, path, item, line=read_argument(item, "line", int) + 1 - self.client.first_line
             )
-            for each in _read_objects(arguments, "breakpoints")
+            for item in _read_objects(arguments, "breakpoints")
         ]
-        return self._replace(LINE, path, found)
+        return self._replace(LINE, path, breakpoints)
 
     def on_setFunctionBreakpoints(self, arguments: JsonObject) -> JsonObject:
         """Keep those on operations, scopes, names and functions."""
-        given = _read_objects(arguments, "breakpoints")
+        items = _read_objects(arguments, "breakpoints")
         return self._replace(
             FUNCTION,
             "",
-            [_read_breakpoint(FUNCTION, read_argument(each, "name", str), each) for each in given],
+            [_read_breakpoint(FUNCTION, read_argument(item, "name", str), item) for item in items],
         )
 
     def on_setDataBreakpoints(self, arguments: JsonObject) -> JsonObject:
         """Keep those on changes of a gradient."""
-        given = _read_objects(arguments, "breakpoints")
+        items = _read_objects(arguments, "breakpoints")
         return self._replace(
             DATA,
             "",
-            [_read_breakpoint(DATA, read_argument(each, "dataId", str), each) for each in given],
+            [_read_breakpoint(DATA, read_argument(item, "dataId", str), item) for item in items],
         )
 
     def on_setExceptionBreakpoints(self, arguments: JsonObject) -> JsonObject:
         """Keep the filter on what is not finite."""
-        given = [{"filterId": each} for each in read_argument(arguments, "filters", list, [])]
-        given += _read_objects(arguments, "filterOptions")
-        for each in given:
-            if each.get("filterId") != NON_FINITE:
+        items = [{"filterId": item} for item in read_argument(arguments, "filters", list, [])]
+        items += _read_objects(arguments, "filterOptions")
+        for item in items:
+            if item.get("filterId") != NON_FINITE:
                 raise RequestError(
                     message(
                         "filter {name} does not exist; the only filter is {known}",
-                        name=each.get("filterId"),
+                        name=item.get("filterId"),
                         known=NON_FINITE,
                     )
                 )
         return self._replace(
-            EXCEPTION, "", [_read_breakpoint(EXCEPTION, NON_FINITE, each) for each in given]
+            EXCEPTION, "", [_read_breakpoint(EXCEPTION, NON_FINITE, item) for item in items]
         )
 
-    def _replace(self, kind: str, path: str, given: Sequence[EditorBreakpoint]) -> JsonObject:
-        before = self.editor_breakpoints.replace(kind, path, given)
+    def _replace(self, kind: str, path: str, breakpoints: Sequence[EditorBreakpoint]) -> JsonObject:
+        before = self.editor_breakpoints.replace(kind, path, breakpoints)
         self.passes.has_breakpoints = any(True for _ in self.editor_breakpoints)
         if self._handler is not None:
-            self._handler.replace_breakpoints(before, given)
-        return {"breakpoints": [each.shown(self.client) for each in given]}
+            self._handler.replace_breakpoints(before, breakpoints)
+        return {"breakpoints": [breakpoint.to_json(self.client) for breakpoint in breakpoints]}
 
 
 def _first_stop(arguments: JsonObject) -> tuple[int | None, str]:
@@ -369,11 +369,11 @@ def _first_stop(arguments: JsonObject) -> tuple[int | None, str]:
 
 
 def _read_objects(arguments: JsonObject, name: str) -> list[JsonObject]:
-    found: list[Any] = read_argument(arguments, name, list, [])
-    for each in found:
-        if not isinstance(each, dict):
+    objects: list[Any] = read_argument(arguments, name, list, [])
+    for item in objects:
+        if not isinstance(item, dict):
             raise RequestError(message("{name} must be a list of objects", name=name))
-    return found
+    return objects
 
 
 def _read_breakpoint(kind: str, where: str, given: JsonObject, line: int = 0) -> EditorBreakpoint:

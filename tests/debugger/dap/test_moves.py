@@ -128,7 +128,7 @@ def test_step_out_comes_to_the_end_of_the_module_and_restart_frame_to_its_start(
     assert [each["name"] for each in client.frames()][1:] == ["inner"]
     client.move("restartFrame", frameId=client.frames()[1]["id"])
     assert place(client).startswith("exp")
-    assert client.move("stepOut")["description"] == "pass ended"
+    assert client.move("stepOut")["description"] == "end of the pass"
     assert client.evaluate("x.has_grad") == "True"
 
 
@@ -136,7 +136,7 @@ def test_continue_stands_at_the_end_of_the_pass_before_the_program_goes_on(visit
     root, names = the_neuron()
     visited = visit(root, names)
     visited.begin()
-    assert visited.client.move("continue")["description"] == "pass ended"
+    assert visited.client.move("continue")["description"] == "end of the pass"
     assert visited.thread.is_alive()
     visited.client.ask("continue")
     visited.done()
@@ -195,7 +195,7 @@ def test_pause_stops_a_long_way_and_disconnecting_ends_it(visit):
     paused.set()
     for each in moves:  # none of them is taken, and forgotten
         answer = visited.client.response(each)
-        assert (answer["success"], "on its way" in answer["message"]) == (False, True)
+        assert (answer["success"], "still moving" in answer["message"]) == (False, True)
     visited.done()
     assert x.grad == 1.0  # as if nobody had looked
 

@@ -115,7 +115,7 @@ def test_a_step_at_the_end_of_a_pass_goes_to_the_start_of_the_next(adapter, tmp_
     for k in range(3):
         assert adapter.event("stopped")["reason"] == "entry"
         assert adapter.evaluate("k") == str(k)
-        assert adapter.move("continue")["description"] == "pass ended"
+        assert adapter.move("continue")["description"] == "end of the pass"
         adapter.ask("next", threadId=1)
     assert "pass 2" in adapter.output("stdout")
 

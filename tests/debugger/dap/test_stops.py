@@ -148,7 +148,7 @@ def test_log_point_logs_and_does_not_stop_both_ways(walked):
     client = walked()
     lines(client, {"line": TANH, "logMessage": "up is {up:} and {y.data > 0}, {nobody}"})
     lines(client, {"line": TANH, "logMessage": "y {round(y.data, 3)}, {nobody}"})
-    for move, end in (("continue", "pass ended"), ("reverseContinue", "start of the pass")):
+    for move, end in (("continue", "end of the pass"), ("reverseContinue", "start of the pass")):
         client.ask(move, threadId=1)
         said = client.event("output")["output"]
         assert said == "y 0.462, NameError: name 'nobody' is not defined\n"
@@ -192,7 +192,7 @@ def test_where_all_is_finite_the_filter_stops_nowhere(visit):
     client = begun(visit, *the_neuron())
     told = client.ask("setExceptionBreakpoints", filters=["non-finite"])["breakpoints"]
     assert told[0]["message"] == "no step of this pass matches inf or nan"
-    assert client.move("continue")["description"] == "pass ended"
+    assert client.move("continue")["description"] == "end of the pass"
 
 
 def test_data_breakpoint_stops_before_a_gradient_changes(visit):
@@ -230,7 +230,7 @@ def test_non_finite_stops_at_what_blame_says(visit, given):
     assert said.splitlines()[0].split()[0] == str(blame).split()[0]
     client.ask("setExpression", expression="x", value="9.0")
     assert client.move("reverseContinue")["description"] == "start of the pass"
-    assert client.move("continue")["description"] == "pass ended"  # nothing is to blame now
+    assert client.move("continue")["description"] == "end of the pass"  # nothing is to blame now
 
 
 def test_exception_filter_has_conditions_and_there_is_no_other(visit):
@@ -238,8 +238,8 @@ def test_exception_filter_has_conditions_and_there_is_no_other(visit):
     client = begun(visit, x.sqrt(), {"x": x})
     options = [{"filterId": "non-finite", "condition": "False"}]
     client.ask("setExceptionBreakpoints", filters=[], filterOptions=options)
-    assert client.move("continue")["description"] == "pass ended"
-    assert "no filter all" in client.refused("setExceptionBreakpoints", filters=["all"])
+    assert client.move("continue")["description"] == "end of the pass"
+    assert "filter all does not exist" in client.refused("setExceptionBreakpoints", filters=["all"])
 
 
 def test_without_stop_on_entry_the_first_stop_is_a_breakpoint(visit):
