@@ -76,7 +76,7 @@ def test_an_index_is_of_every_kind_and_form():
 def test_an_index_repeats_in_every_form(form):
     parts = [
         part
-        for _, index in drawn("…", Index(), 300)
+        for _, index in drawn("…", Index(), 900)
         for part in (index if isinstance(index, tuple) else (index,))
         if isinstance(part, form)
     ]
