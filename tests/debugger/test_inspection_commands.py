@@ -166,7 +166,7 @@ def test_where_without_locations_says_how_to_get_them(model):
         "    head            3 steps, 2 … 4",
         ">     head.inner    1 step, 3 … 3",
         (
-            "no line numbers were recorded: to record them, set AUTOLM_SITES=1, or "
+            "no line numbers were recorded: to record them, set AUTOLM_LOCATIONS=1, or "
             "call set_trace() before the computation"
         ),
     ]

@@ -50,7 +50,9 @@ def test_a_cell_is_stepped_through(shell, capsys, line, end, typed, gradient):
 def test_a_graph_is_drawn(shell):
     shell.run_cell(CELL)
     assert "loss" in shell.run_line_magic("autolm", "draw loss").source
-    with pytest.raises(ValueError, match=r"nobody: no Value or Tensor of this name"):
+    with pytest.raises(
+        ValueError, match=r"nobody: the notebook has no Value or Tensor of this name"
+    ):
         shell.run_line_magic("autolm", "draw nobody")
     with pytest.raises(ValueError, match="the command is draw"):
         shell.run_line_magic("autolm", "paint")

@@ -119,7 +119,7 @@ def test_debug_says_of_how_many_steps_no_line_is_known(commands, capsys):
         debug(root)
         first = capsys.readouterr().out.splitlines()[0]
         found = re.fullmatch(
-            r"the lines of (\d+) steps were not recorded: .* AUTOLM_SITES=1, .*", first
+            r"the lines of (\d+) steps were not recorded: .* AUTOLM_LOCATIONS=1, .*", first
         )
         return int(found[1]) if found else 0
 
