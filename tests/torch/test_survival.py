@@ -200,18 +200,18 @@ LOSS = "loss = (w * w).sum()\n"
 UNWALKED = {
     "autograd.grad": (
         LOSS + "print(torch.autograd.grad(loss, w))\n",
-        "program.py: no pass can be walked: torch.autograd.grad at .*program.py:5",
+        "program.py: no pass can be debugged: torch.autograd.grad at .*program.py:5",
     ),
     "a thread": (
         "import threading\n" + LOSS + "thread = threading.Thread(target=loss.backward, name='T')\n"
         "thread.start()\nthread.join()\n",
-        "program.py: no pass can be walked: backward.. at .* in T",
+        "program.py: no pass can be debugged: backward.. at .* in T",
     ),
     "a process": (
         "import multiprocessing\n"
         "process = multiprocessing.get_context('fork').Process(target=print)\n"
         "process.start()\nprocess.join()\n",
-        "no backward.. in this process; autolm does not look into others: .*program.py:6",
+        "backward.. was not called in this process, .* others: .*program.py:6",
     ),
     "a root of another name": (
         LOSS + "errG = (w * 2).sum()\nerrG.backward()\ndel loss\n",
@@ -248,7 +248,7 @@ def test_the_first_stop_names_the_other_roots_of_the_program(tmp_path, monkeypat
     )
     monkeypatch.setattr(script, "walk_pass", lambda here, *_: here.do())
     script.debug_script(Program(path))
-    assert "backward() is also called on errG (line 7); --var NAME walks another" in (
+    assert "backward() is also called on errG (line 7); use --var NAME to debug another" in (
         capsys.readouterr().out
     )
 
@@ -343,7 +343,7 @@ def test_a_parameter_that_is_not_in_the_graph_is_told_why(name, tmp_path):
     watched(path, ask)
     assert told[0].startswith("prior.logits: ")
     assert re.search(why, told[0])
-    assert told[1].startswith("no node is called prior.logit")
+    assert told[1].startswith("no node has the name prior.logit")
 
 
 IN_PARTS = {
