@@ -241,6 +241,12 @@ DRAWN = {
     "max_boxes": count(5, low=1),
     "max_span": count(5),
 }
+SIZES = Argument(
+    lambda: [3, 1],
+    lambda v: (
+        isinstance(v, list | tuple) and v and all(type(each) is int and each > 0 for each in v)
+    ),
+)
 DIRECTED = DRAWN | {"direction": choice("auto"), "width": count(5, low=1)}
 BUDGET = {"max_boxes": only(lambda: 5), "max_span": only(lambda: 5)}
 DRAWING_NODE = node(graph)
@@ -314,6 +320,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         },
     ),
     "nn.schedule.rate": (lambda: nn.schedule("linear", 0.1, 5), {"step": count(1)}),
+    "nn.MLP": (lambda: nn.MLP, {"nin": size(2), "nouts": SIZES}),
     "nn.LayerNorm": (lambda: nn.LayerNorm, LAYER),
     "nn.RMSNorm": (lambda: nn.RMSNorm, LAYER),
     "nn.Linear": (
@@ -669,7 +676,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         {"leaf": node(lambda: Value(1.0))},
     ),
     "drawing.Drawing": (lambda: Drawing, {"root": node(graph)}),
-    "drawing.Drawing.view": (lambda: Drawing(graph()).view, DRAWN),
+    "drawing.Drawing.view": (lambda: Drawing(graph()).view, DRAWN | {"grad": flag(False)}),
     "drawing.Drawing.dot": (lambda: Drawing(graph()).dot, {**DIRECTED, "dark": flag(True)}),
     "drawing.Drawing.render": (
         lambda: Drawing(graph()).render,
@@ -680,7 +687,10 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "dark": flag(True),
         },
     ),
-    "drawing.draw": (lambda: draw, {**DIRECTED, "node": node(graph), "dark": flag(True)}),
+    "drawing.draw": (
+        lambda: draw,
+        {**DIRECTED, "node": node(graph), "dark": flag(True), "grad": flag(False)},
+    ),
     "drawing.render": (
         lambda: render,
         {
@@ -757,9 +767,9 @@ WITHOUT_A_PLACE = {  # bases, whose subclasses have one; results; what a rendere
     *(
         "nn.Module.forward",
         "nn.Optimizer.take_step",
-        "nn.Optimizer.moved",
-        "nn.SGD.moved",
-        "nn.AdamW.moved",
+        "nn.Optimizer.updated",
+        "nn.SGD.updated",
+        "nn.AdamW.updated",
     ),
     *("lm.Tokenizer.encode", "lm.Tokenizer.token_bytes", "lm.TinyLM.begin"),
     *("walking.Blame", "walking.Edit", "walking.Explanation"),

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from autolm.engine.value import Value
+from autolm.outside.arguments import read_items, read_size
 from autolm.outside.message import message
 
 
@@ -96,7 +97,13 @@ class MLP(Module):
     """A multi-layer perceptron: layers in sequence, the last one linear."""
 
     def __init__(self, nin: int, nouts: Sequence[int]) -> None:
-        *hidden, last = pairwise([nin, *nouts])
+        read_size("MLP", "nin", nin)
+        sizes_of_layers = read_items("MLP", "nouts", nouts, "a list of sizes")
+        if not sizes_of_layers:
+            raise ValueError("MLP: nouts must have at least one size, not []")
+        for size in sizes_of_layers:
+            read_size("MLP", "nouts", size)
+        *hidden, last = pairwise([nin, *sizes_of_layers])
         self.layers = [Layer(*sizes) for sizes in hidden] + [Layer(*last, nonlin=False)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
