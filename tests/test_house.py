@@ -34,6 +34,12 @@ UPWARD = {
     "tensor.tensor": {"walking.wording"},
     "tensor.nodes": {"torch.root", "torch.node_lookup"},
     "nn.module": {"drawing.table"},
+    "testing.pytest_plugin": {  # pytest loads it in every project; it loads these when it is used
+        "testing.check_report",
+        "testing.operation_checks",
+        "testing.jax",
+        "testing.torch",
+    },
     "walking.blame": {"drawing.table"},
     "walking.explanation": {"drawing.table"},
     "walking.torch_recording": {"torch.function_mode", "torch.notices"},

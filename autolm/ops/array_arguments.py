@@ -167,7 +167,7 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
         )
     rest, size = prod(read_shape(name, fixed)), prod(old)
     if rest != size and not (num_open and rest and size % rest == 0):
-        elements = f"{size} element{'' if size == 1 else 's'}"
+        elements = message("1 element") if size == 1 else message("{size} elements", size=size)
         raise ValueError(
             message(
                 "{name}: {old} has {elements}, which do not fill shape {lengths}",
@@ -244,9 +244,14 @@ def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
     try:
         np.broadcast_shapes(*shapes.values())
     except ValueError:
-        each = " and ".join(f"{argument} is {shape}" for argument, shape in shapes.items())
+        operands, *others = (
+            message("{argument} is {shape}", argument=argument, shape=shape)
+            for argument, shape in shapes.items()
+        )
+        for operand in others:
+            operands = message("{left} and {right}", left=operands, right=operand)
         raise ValueError(
-            message("{name}: {each}: they do not broadcast", name=name, each=each)
+            message("{name}: {operands}: they do not broadcast", name=name, operands=operands)
         ) from None
 
 

@@ -112,13 +112,13 @@ MISTAKES = {
         "matmul: a는 (3, 4), b는 (3, 5)라서 안쪽 크기 4와(과) 3이(가) 다릅니다"
     ),
     "loss = Tensor(np.ones((3, 4))) + Tensor(np.ones((3, 5)))": (
-        "add: a는 (3, 4), b는 (3, 5): 브로드캐스팅할 수 없습니다"
+        "add: a는 (3, 4), b는 (3, 5): 브로드캐스팅할 수 없는 모양입니다"
     ),
     "loss = Tensor(np.ones(6)).reshape(4, 2)": (
-        "reshape: 모양 (6,)의 원소 6개로는 모양 (4, 2)을(를) 채울 수 없습니다"
+        "reshape: (6,)의 원소 6개로는 모양 (4, 2)을(를) 채울 수 없습니다"
     ),
     "loss = Tensor(np.ones(6)).sum(axis=2)": "sum: axis 2은(는) 모양 (6,)의 범위를 벗어났습니다",
-    "(Tensor([1.0, 2.0]) * 2).backward()": "먼저 .sum()이나 .mean()을 하거나 grad=를 주세요",
+    "(Tensor([1.0, 2.0]) * 2).backward()": "먼저 .sum()이나 .mean()을 하거나 grad=를 주십시오",
     "TinyLM(9, 8, 2, 8, 1, max_len=4).forward([1] * 9)": "토큰 9개는 max_len 4보다 많습니다",
     "TinyLM(9, 8, 2, 8, 1).forward([1.5])": "token_ids는 정수여야 하는데 float64입니다",
     "TinyLM(9, 8, 2, 8, 1, norm='both')": "'pre', 'post', None 가운데 하나를 고르세요",
