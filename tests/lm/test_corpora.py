@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autolm.lm.corpora import (
     CorpusError,
-    Kind,
+    TextKind,
     python_documentation_corpus,
     standard_input_corpus,
     text_file_corpus,
@@ -117,7 +117,7 @@ def test_python_documentation_is_half_a_megabyte_of_english() -> None:
     ],
 )
 def test_unusable_content_is_refused_in_one_line(
-    content: bytes, kind: Kind, message: str, tmp_path: Path
+    content: bytes, kind: TextKind, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "data.txt"
     path.write_bytes(content)

@@ -60,7 +60,7 @@ PROVED = {
 }
 
 
-@pytest.mark.parametrize(("op", "told"), PROVED.values(), ids=PROVED)
+@pytest.mark.parametrize(("op", "options"), PROVED.values(), ids=PROVED)
 def test_a_right_function_is_proved_as_it_is_declared(op, options):
     assert check_op(op, max_examples=5, **options).digits > 10
 
@@ -124,7 +124,7 @@ BROKEN = {  # the operation, its declaration, and words of the report
 }
 
 
-@pytest.mark.parametrize(("op", "told", "words"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("op", "options", "words"), BROKEN.values(), ids=BROKEN)
 def test_an_operation_that_breaks_the_contract_is_reported(op, options, words):
     text = in_one_line(message_of(op, **options))
     assert " is WRONG" in text
@@ -152,7 +152,7 @@ REFUSED = {  # the operation, the arguments, the error, and its words
 }
 
 
-@pytest.mark.parametrize(("op", "told", "words"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("op", "options", "words"), REFUSED.values(), ids=REFUSED)
 def test_an_invalid_argument_is_an_error(op, options, words):
     with pytest.raises((ValueError, TypeError), match=re.escape(words)):
         check_op(op, **options)
