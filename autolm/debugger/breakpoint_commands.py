@@ -1,4 +1,4 @@
-"""The commands for breakpoints: where to stop, on which condition, and what to run there."""
+"""The commands for breakpoints: locations, conditions, and the commands to run at a stop."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from autolm.walking.wording import grad_of
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """What was set at a prompt, to hold in the next pass too; it keeps no graph alive.
+    """The settings of a prompt that the next pass inherits; they keep no graph alive.
 
     Attributes
     ----------
     stops
-        The breakpoints, without what belongs to the pass; and as what each was typed.
+        The breakpoints, without the state of the pass, each with the text that was typed.
     commands, displays, aliases
-        As they were typed.
+        The texts that were typed.
     """
 
     stops: Mapping[int, tuple[Breakpoint, TypedBreakpoint]]
@@ -51,7 +51,7 @@ class PromptSettings:
 
 
 class TypedBreakpoint(NamedTuple):
-    """A breakpoint as it was typed: break or watch, where, and a condition that was set later."""
+    """A breakpoint as it was typed: break or watch, the location, and a later condition."""
 
     command: str
     where: str
@@ -59,7 +59,7 @@ class TypedBreakpoint(NamedTuple):
 
 
 class BreakpointCommands(InspectionCommands):
-    """The breakpoints of a walk."""
+    """The commands that set, list and remove the breakpoints of a walk."""
 
     def __init__(
         self, walk: Walk, variables: Mapping[str, Any], call: Sequence[Frame] = ()
@@ -68,7 +68,7 @@ class BreakpointCommands(InspectionCommands):
         self.typed: dict[int, TypedBreakpoint] = {}
 
     def settings(self) -> PromptSettings:
-        """Return what is set here."""
+        """Return the settings that the next pass inherits."""
         stops = {
             number: (_without_pass_state(stop), self.typed[number])
             for number, stop in self.walk.breakpoints.items()
@@ -77,7 +77,7 @@ class BreakpointCommands(InspectionCommands):
         return PromptSettings(stops, self.commands, displays, self.user_aliases)
 
     def set_up(self, settings: PromptSettings) -> None:
-        """Set here what was set in an earlier pass; a breakpoint that fits no step waits."""
+        """Restore the settings of an earlier pass; a breakpoint may match no step of this one."""
         self.user_aliases, self.commands = settings.aliases, settings.commands
         for number, (stop, typed) in settings.stops.items():
             self.typed[number] = typed
@@ -99,13 +99,13 @@ class BreakpointCommands(InspectionCommands):
         return stop
 
     def do_break(self, argument: str) -> None:
-        """Stop before every step that fits; or list what stops.
+        """Stop before every matching step; without an argument, list the breakpoints.
 
         break [WHERE] [if EXPRESSION]   (b)
-        WHERE is FILE:LINE, a LINE of the file at hand, a function of the program, op=mul (or op=*),
+        WHERE is FILE:LINE, a LINE of the current file, a function of the program, op=mul (or op=*),
         name=scores, scope=blocks.*.attention, step=12, nan, or several of them; hits=3, hits=>=2
-        or hits=%5 says which hits count. A bare word is an operation, a scope, a name or a
-        function, as it fits.
+        or hits=%5 selects the hits that stop. A bare word is an operation, a scope, a function or a
+        name: the first of these that matches.
         """
         if argument:
             self._add(self._read_breakpoint(argument), TypedBreakpoint("break", argument))
@@ -128,7 +128,7 @@ class BreakpointCommands(InspectionCommands):
             self.say(joined("   ", [joined("  ", [str(number), breakpoint.text]), *parts]))
 
     def do_tbreak(self, argument: str) -> None:
-        """Stop once: a breakpoint that is gone when it was hit.
+        """Set a temporary breakpoint, which is removed when it is hit.
 
         tbreak WHERE
         """
@@ -157,7 +157,7 @@ class BreakpointCommands(InspectionCommands):
         )
 
     def do_condition(self, argument: str) -> None:
-        """Let a breakpoint stop only where an expression is true.
+        """Make a breakpoint stop only if an expression is true; without one, always.
 
         condition NUMBER [EXPRESSION]
         """
@@ -173,7 +173,7 @@ class BreakpointCommands(InspectionCommands):
         self.say(message("breakpoint {number}: {text}", number=number, text=stop.text))
 
     def do_ignore(self, argument: str) -> None:
-        """Pass a breakpoint by the next COUNT times; without a count, no more.
+        """Ignore a breakpoint the next COUNT times; without a count, stop at it again.
 
         ignore NUMBER [COUNT]
         """
@@ -199,14 +199,14 @@ class BreakpointCommands(InspectionCommands):
             self.say(message("breakpoint {number}: stops again", number=number))
 
     def do_enable(self, argument: str) -> None:
-        """Let breakpoints stop again; without a number, all of them.
+        """Enable breakpoints; without a number, enable all of them.
 
         enable [NUMBER …]
         """
         self._switch(argument, True)
 
     def do_disable(self, argument: str) -> None:
-        """Keep breakpoints from stopping; without a number, all of them.
+        """Disable breakpoints; without a number, disable all of them.
 
         disable [NUMBER …]
         """
@@ -224,11 +224,11 @@ class BreakpointCommands(InspectionCommands):
         )
 
     def do_commands(self, argument: str) -> None:
-        """Run commands whenever a breakpoint stops; a line with end ends them.
+        """Run commands each time a breakpoint stops; the line end finishes the list.
 
         commands [NUMBER]
-        Without a number, of the latest. silent as the first of them shows nothing of the step; one
-        that goes on, such as c, is the last that is run. No line before end removes them.
+        Without a number: of the latest breakpoint. silent as the first command hides the step. A
+        command that moves, such as c, is the last to run. An empty list removes the commands.
         """
         if not self.walk.breakpoints:
             raise CommandError(message("commands: there are no breakpoints"))
@@ -245,7 +245,7 @@ class BreakpointCommands(InspectionCommands):
             self.commands.pop(number, None)
 
     def do_clear(self, argument: str) -> None:
-        """Remove breakpoints, by number or by line; without one, all of them.
+        """Remove breakpoints by number or by line; without an argument, remove all of them.
 
         clear [NUMBER … | FILE:LINE]   (cl)
         """
@@ -267,7 +267,7 @@ class BreakpointCommands(InspectionCommands):
         self.say(message("cleared: {numbers}", numbers=listed))
 
     def do_info(self, argument: str) -> None:
-        """List the breakpoints, or the expressions that are displayed.
+        """List the breakpoints or the displayed expressions.
 
         info b | display
         """
@@ -289,7 +289,7 @@ class BreakpointCommands(InspectionCommands):
         )
 
     def _numbers(self, argument: str) -> list[int]:
-        """Read the numbers of breakpoints; without any, all of them."""
+        """Read breakpoint numbers; without any, return all of them."""
         words = dict.fromkeys(argument.split())
         return [self._breakpoint(word).id for word in words] or list(self.walk.breakpoints)
 
@@ -302,7 +302,7 @@ class BreakpointCommands(InspectionCommands):
         return stop
 
     def _read_breakpoint(self, text: str) -> Breakpoint:
-        """Read what was typed after `break`: words for where, and perhaps a condition."""
+        """Read the argument of `break`: a location, and optionally a condition."""
         if self.names.nodes_named(text.removeprefix("name=")):
             where, if_, expression = text, "", ""
         else:
@@ -333,7 +333,7 @@ class BreakpointCommands(InspectionCommands):
         return stop
 
     def _read_word(self, word: str) -> StepSelection:
-        """Read one word of where to stop."""
+        """Read one word of a location."""
         key, equals, value = word.partition("=")
         operations = self.walk.operations
         if self.names.nodes_named(word):
@@ -367,15 +367,18 @@ class BreakpointCommands(InspectionCommands):
         return self._guess(word)
 
     def _line(self, text: str, otherwise: str) -> StepSelection:
-        """Read FILE:LINE, or a LINE of the file at hand; a file goes by the end of its path."""
+        """Read FILE:LINE, or a LINE of the current file; FILE may be the end of a path."""
         path, _, line = text.rpartition(":")
-        number, sites = read_integer(line), [n.location for n in self.walk.operations if n.location]
-        if not sites:
+        number, locations = (
+            read_integer(line),
+            [n.location for n in self.walk.operations if n.location],
+        )
+        if not locations:
             raise CommandError(
                 message("break: no line numbers were recorded: {lines}", lines=HOW_TO_RECORD_LINES)
             )
-        here = self.node.location or sites[0]
-        paths = dict.fromkeys(f.path for s in dict.fromkeys(sites) for f in s.frames)
+        here = self.node.location or locations[0]
+        paths = dict.fromkeys(f.path for s in dict.fromkeys(locations) for f in s.frames)
         wanted = path or here.user.path
         for candidate in (wanted, *(p for p in paths if p.endswith(f"/{wanted.lstrip('./')}"))):
             places = at_line(self.walk.operations, candidate, number)
@@ -389,7 +392,7 @@ class BreakpointCommands(InspectionCommands):
         )
 
     def _guess(self, word: str) -> StepSelection:
-        """Read a bare word: an operation, a scope, the name of a node, or a function."""
+        """Read a bare word: an operation, a scope, a function, or the name of a node."""
         operations = self.walk.operations
         readings: tuple[Callable[[], StepSelection], ...] = (
             lambda: at_operation(operations, word),
@@ -411,7 +414,7 @@ class BreakpointCommands(InspectionCommands):
 
 
 def _without_pass_state(stop: Breakpoint) -> Breakpoint:
-    """Return a breakpoint without what belongs to a pass."""
+    """Return a copy of a breakpoint without the state of a pass."""
     places = StepSelection(stop.selection.text, ())
     return replace(stop, selection=places, condition=None, hits=None, hit_steps=[], error=None)
 

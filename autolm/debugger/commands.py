@@ -1,4 +1,4 @@
-"""The prompt over one backward pass, with the commands of pdb, and of gdb for going back.
+"""The prompt over one backward pass, with the commands of pdb and gdb's commands for going back.
 
 It stops before a step, as pdb stops before a line. This file has the commands that move;
 `breakpoint_commands.py` has those for breakpoints, `inspection_commands.py` those that show data.
@@ -89,13 +89,13 @@ class Debugger(BreakpointCommands):
         super().__init__(walk, variables, call)
         self.passes = passes
         self.has_quit = False
-        self.run_result: RunResult | None = None  # why the latest long move has come to rest
+        self.run_result: RunResult | None = None  # why the latest move stopped
         self.intro = f"{self.screen.heading()}\n{self._here()}"
 
-    # Going
+    # Moves
 
     def do_step(self, argument: str) -> bool:
-        """Do the step that is next, or K of them; at the end, go to the start of the next pass.
+        """Run the current step, or K steps; at the end, go to the start of the next pass.
 
         step [K]   (s)
         """
@@ -105,17 +105,17 @@ class Debugger(BreakpointCommands):
         return False
 
     def do_stepi(self, argument: str) -> None:
-        """Send one contribution of the step that is next, or K of them.
+        """Send one contribution of the current step, or K contributions.
 
         stepi [K]   (si)
         """
         self._repeat(self.walk.send, _count(argument))
 
     def do_next(self, argument: str) -> bool:
-        """Do a step, and where it is the first of a module, all of the module.
+        """Run one step; before the first step of a module, run the whole module.
 
         next   (n)
-        After up: to the end of the scope that it has chosen.
+        After up: run to the end of the selected scope.
         """
         chosen, walk = self.scope_in_view(), self.walk
         if walk.finished:
@@ -131,19 +131,19 @@ class Debugger(BreakpointCommands):
         return False
 
     def do_return(self, argument: str) -> None:
-        """Go on to the end of this module; outside of modules, of the pass.
+        """Run to the end of this module; outside modules, to the end of the pass.
 
         return   (r)
-        After up: of the scope that it has chosen.
+        After up: run to the end of the selected scope.
         """
         chosen = self.scope_in_view()
         self._out(self.node.scope if chosen is None else chosen)
 
     def do_continue(self, argument: str) -> bool:
-        """Go on to the next breakpoint, in this pass or a later one of the program.
+        """Run to the next breakpoint, in this pass or a later pass of the program.
 
         continue   (c, cont)
-        Without breakpoints: to the end of the pass, and from there on with the program.
+        Without breakpoints: run to the end of the pass; at the end, continue the program.
         """
         has_breakpoints = any(
             breakpoint.is_enabled for breakpoint in self.walk.breakpoints.values()
@@ -159,7 +159,7 @@ class Debugger(BreakpointCommands):
         return True
 
     def run_to_breakpoint(self) -> bool:
-        """Run to a breakpoint and show it; False if the end of the pass comes first."""
+        """Run to a breakpoint and show it; return False if the pass ends first."""
         arrived = () if self.intro is None else self.walk.breakpoints_here()
         if not arrived:
             with self.deferred_interrupts() as interrupted:
@@ -177,7 +177,7 @@ class Debugger(BreakpointCommands):
         """List the passes of the program so far, or run to the start of pass N.
 
         pass [N]
-        The first pass is 0. The passes before pass N are run at plain speed and do not stop.
+        The first pass is 0. The passes before pass N run at full speed and do not stop.
         """
         if not argument:
             self._list_passes()
@@ -201,7 +201,7 @@ class Debugger(BreakpointCommands):
         """Run to the start of the next pass in which an expression is true.
 
         until_pass EXPRESSION   (until-pass)
-        At hand are the variables of the program, and grad(NAME): the gradient that the pass
+        EXPRESSION can use the variables of the program and grad(NAME), the gradient that the pass
         computes for a node of this name.
         """
         if not argument:
@@ -223,7 +223,7 @@ class Debugger(BreakpointCommands):
         return self.passes
 
     def _leave_for(self, number: int | None = None, condition: str = "") -> bool:
-        """Finish this pass, and go on with the program to another."""
+        """Finish this pass, and continue the program to another pass."""
         with self.deferred_interrupts() as interrupted:
             self.walk.goto(len(self.walk.operations), interrupted=interrupted.is_set)
         if interrupted.is_set():
@@ -254,7 +254,7 @@ class Debugger(BreakpointCommands):
         self.write("\n".join(aligned(rows)))
 
     def do_until(self, argument: str) -> None:
-        """Go on until step K is next, or a breakpoint before it; without K, one step.
+        """Run until step K is next, or to an earlier breakpoint; without K, run one step.
 
         until [K]   (unt)
         """
@@ -266,7 +266,7 @@ class Debugger(BreakpointCommands):
         self._go(lambda stop: self.walk.run(None, lambda step: step.index + 1 >= k, stop))
 
     def do_goto(self, argument: str) -> None:
-        """Go to before step K, forwards or back; or to the start or the end.
+        """Go to step K, forward or backward, or to the start or the end of the pass.
 
         goto K | start | end   (j, jump)
         """
@@ -276,7 +276,7 @@ class Debugger(BreakpointCommands):
         self._go_to(ends[argument] if argument in ends else self.step_number(argument) - 1)
 
     def do_restart(self, argument: str) -> None:
-        """Go back to the start of the pass; breakpoints stay, and count their hits anew.
+        """Go back to the start of the pass; keep the breakpoints and reset their hit counts.
 
         restart   (run)
         """
@@ -285,24 +285,24 @@ class Debugger(BreakpointCommands):
         self._go_to(0)
 
     def do_rs(self, argument: str) -> None:
-        """Undo a step, or K of them; first what is sent of the one that is next.
+        """Undo a step, or K steps; a partly sent step counts as one.
 
         rs [K]   (reverse-step)
         """
         self._repeat(self.walk.back, _count(argument))
 
     def do_rsi(self, argument: str) -> None:
-        """Undo one contribution, or K of them.
+        """Undo one contribution, or K contributions.
 
         rsi [K]   (reverse-stepi)
         """
         self._repeat(self.walk.unsend, _count(argument))
 
     def do_rn(self, argument: str) -> None:
-        """Undo a step, and where it is the last of a module, all of the module.
+        """Undo one step; after the last step of a module, undo the whole module.
 
         rn   (reverse-next)
-        After up: to the start of the scope that it has chosen.
+        After up: go back to the start of the selected scope.
         """
         chosen, walk = self.scope_in_view(), self.walk
         scope = walk.operations[walk.position - 1].scope if walk.position else ""
@@ -314,21 +314,21 @@ class Debugger(BreakpointCommands):
             self._repeat(walk.back, 1)
 
     def do_rc(self, argument: str) -> None:
-        """Go back to the breakpoint before, or to the start.
+        """Go back to the previous breakpoint, or to the start of the pass.
 
         rc   (reverse-continue)
         """
         self._go(lambda stop: self.walk.run_back(interrupted=stop))
 
     def do_quit(self, argument: str) -> bool:
-        """Leave; before the end of the pass, every gradient is as it was.
+        """Quit; before the end of the pass, restore all gradients and all values that were set.
 
         quit   (q, exit, Ctrl-D)
         """
         self.has_quit = True
         return True
 
-    # How it goes
+    # How a move runs
 
     def _out(self, scope: str) -> None:
         self._go(lambda stop: self.walk.out(scope, interrupted=stop))
@@ -348,13 +348,13 @@ class Debugger(BreakpointCommands):
     def _go(
         self, move: Callable[[Callable[[], bool]], RunResult | None], has_moved: bool = False
     ) -> None:
-        """Move, and show where that has come to; `move` is told how to learn of Ctrl-C."""
+        """Move and show the new position; `move` receives a function that reports Ctrl-C."""
         before = self.walk.position, self.walk.edge
         self.queue([])
         try:
             with self.deferred_interrupts() as interrupted:
                 stopped = move(interrupted.is_set)
-        except Exception:  # a rule has failed; where, is shown, and the error after it
+        except Exception:  # a rule has failed: show its step before the error
             if self.walk.position != before[0]:
                 self.outwards = 0
                 self.say(self.screen.next_step_line())
@@ -406,7 +406,7 @@ class Debugger(BreakpointCommands):
 
 
 def _count(text: str) -> int:
-    """Read how many steps to go; one if nothing was typed."""
+    """Read a number of steps; the default is 1."""
     count = read_integer(text) if text else 1
     if count < 1:
         raise CommandError(

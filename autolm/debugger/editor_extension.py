@@ -1,7 +1,7 @@
-"""The extension for VS Code and its kin, and how it comes into an editor.
+"""The extension for VS Code and compatible editors, and its installation.
 
-What an editor finds in a folder of extensions, it believes only if its own list has it; so the
-extension is handed over as an editor wants it, as one `.vsix` archive.
+An editor ignores an extension that its own list does not have, even if the files are in its folder.
+Therefore the editor's own command installs the extension, from a `.vsix` archive.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MANIFEST = """<?xml version="1.0" encoding="utf-8"?>
 
 
 def build_vsix(python: str) -> bytes:
-    """Return the extension as a .vsix, for which this Python runs programs that name no other."""
+    """Return the extension as a .vsix; `python` is the interpreter that it uses by default."""
     package = manifest()
     package["contributes"]["configuration"]["properties"]["autolm.python"]["default"] = python
     buffer = io.BytesIO()
@@ -60,7 +60,7 @@ def build_vsix(python: str) -> bytes:
 
 
 def manifest() -> Any:
-    """Return what the extension tells an editor of itself, in the version of autolm."""
+    """Return the `package.json` of the extension, with the version of autolm."""
     package = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))
     return {**package, "version": version("autolm")}
 
@@ -71,21 +71,21 @@ def installed_editors() -> Iterator[str]:
 
 
 def install(editor: str, path: Path) -> None:
-    """Let an editor install the extension in a .vsix.
+    """Install the extension in a .vsix with an editor's command.
 
     Raises
     ------
     ValueError
-        When it does not.
+        If the command fails.
     """
     command = [editor, "--install-extension", str(path), "--force"]
     try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     except OSError as error:
         raise ValueError(f"{editor}: {error.strerror}") from None
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        why = lines[-1] if lines else message("exit code {code}", code=done.returncode)
+    if result.returncode:
+        lines = (result.stderr or result.stdout).strip().splitlines()
+        why = lines[-1] if lines else message("exit code {code}", code=result.returncode)
         raise ValueError(
             message(
                 "{editor}: could not install {path}: {reason}", editor=editor, path=path, reason=why
@@ -96,10 +96,10 @@ def install(editor: str, path: Path) -> None:
 def launch_json() -> str:
     """Return a launch.json with the configurations of the extension."""
     (debugger,) = manifest()["contributes"]["debuggers"]
-    snippets = (each["body"] for each in debugger["configurationSnippets"])
-    configurations = [{**body} for body in snippets]
-    for each in configurations:
-        if "program" in each:
-            each["program"] = "${file}"
-    written = {"version": "0.2.0", "configurations": configurations}
-    return json.dumps(written, indent=2) + "\n"
+    bodies = (snippet["body"] for snippet in debugger["configurationSnippets"])
+    configurations = [{**body} for body in bodies]
+    for configuration in configurations:
+        if "program" in configuration:
+            configuration["program"] = "${file}"
+    content = {"version": "0.2.0", "configurations": configurations}
+    return json.dumps(content, indent=2) + "\n"

@@ -1,6 +1,6 @@
-"""The commands that show names, numbers, steps, explanations and pictures.
+"""The commands that show names, data, steps, explanations and pictures.
 
-They change nothing, except for `set`, which changes a number and recomputes what depends on it.
+Only `set` changes the graph: it sets a node's data and recomputes the results that depend on it.
 """
 
 from __future__ import annotations
@@ -46,20 +46,22 @@ from autolm.walking.wording import NOT_COMPUTED, assignment, shape, show
 
 MAX_USES = 20  # how many uses of a node `why` shows
 STEPS_AROUND = 5  # how many steps are listed before and after one
-MAX_STEPS_LISTED = 1000  # how many steps are listed at most
+MAX_STEPS_LISTED = 1000  # by `longlist`
 KEYWORDS = {*keyword.kwlist, *keyword.softkwlist}
-ZOOM_LIMIT = 100_000  # numbers; more are neither quick to expand nor a joy to walk
+ZOOM_LIMIT = 100_000  # numbers; a larger expansion is slow, and too long to step through
 
 
 class InspectionCommands(Prompt):
-    """A walk, and the commands that look at it.
+    """The commands that inspect a walk.
 
     Parameters
     ----------
     walk
         The backward pass.
     variables
-        The names of the program around, for `p` and for nodes without a name.
+        The program's variables, for expressions and for the names of nodes.
+    call
+        The stack at the call of `backward()`, innermost frame first.
     """
 
     def __init__(
@@ -72,15 +74,15 @@ class InspectionCommands(Prompt):
         self.namespace = Namespace(walk, self.names, variables)
         self.screen = Screen(walk, self.names, call)
         self.stack = Stack(walk, call, self.names)
-        known = (each for each in variables.values() if isinstance(each, Tokens))
-        self.tokens = next(known, Tokens((), {}))
-        self.displays: dict[int, tuple[str, str]] = {}  # what is displayed, and what it was
-        self.outwards = 0  # how many scopes `up` has gone out from the step's own
-        self.commands: dict[int, list[str]] = {}  # what to run at which breakpoint
+        all_tokens = (value for value in variables.values() if isinstance(value, Tokens))
+        self.tokens = next(all_tokens, Tokens((), {}))
+        self.displays: dict[int, tuple[str, str]] = {}  # expressions, each with its last value
+        self.outwards = 0  # how many scopes `up` has moved outward from the step's own
+        self.commands: dict[int, list[str]] = {}  # the commands of each breakpoint
 
     @property
     def node(self) -> Node:
-        """The node whose step is next; at the end, the root."""
+        """The node of the current step; at the end of the pass, the root."""
         return self.namespace.node
 
     def words(self) -> Iterator[str]:
@@ -88,21 +90,21 @@ class InspectionCommands(Prompt):
         return self.names.words()
 
     def scopes(self) -> list[str]:
-        """List the scopes around the step that is next, outermost first."""
+        """List the scopes around the current step, outermost first."""
         return scopes_around(self.node.scope)
 
     def scope_in_view(self) -> str | None:
-        """Return the scope that `up` has chosen, if it has."""
+        """Return the scope that `up` has selected, or None."""
         return self.scopes()[-1 - self.outwards] if self.outwards else None
 
     # Python
 
     def is_defined(self, name: str) -> bool:
-        """Whether Python has this name here."""
+        """Return whether Python defines this name here."""
         return name in self.namespace.bindings() or name == "step"
 
     def run_python(self, text: str) -> None:
-        """Evaluate an expression and print what it is, or run a statement."""
+        """Evaluate an expression and print its value, or run a statement."""
         if not text:
             raise CommandError(message("!: Python code is required, such as: !n.grad"))
         text = self._read_block(text)
@@ -119,11 +121,11 @@ class InspectionCommands(Prompt):
         self._say_value(text, repr, says_none=False)
 
     def _read_block(self, text: str) -> str:
-        """Read the further lines of a statement that needs them, up to an empty one."""
+        """Read the remaining lines of a compound statement, up to an empty line."""
         lines = [text]
         try:
             is_whole = "\n" in text or codeop.compile_command(f"{text}\n") is not None
-        except (SyntaxError, ValueError, OverflowError):  # running it says what is wrong
+        except (SyntaxError, ValueError, OverflowError):  # running it reports the error
             is_whole = True
         while not is_whole and (line := self.read_line("... ")):
             lines.append(line)
@@ -132,7 +134,7 @@ class InspectionCommands(Prompt):
     def _say_value(
         self, text: str, written: Callable[[Any], str], *, says_none: bool = True
     ) -> None:
-        """Print the value of an expression; what has not arrived is not 0, and is told."""
+        """Print the value of an expression, and name the gradients that are not computed yet."""
         if not text:
             raise CommandError(message("an expression is required, such as: p node.data"))
         missing = self.namespace.missing_gradients(text)
@@ -145,37 +147,44 @@ class InspectionCommands(Prompt):
                 )
             )
             return
-        told = ", ".join(dict.fromkeys(missing))
+        missing_names = ", ".join(dict.fromkeys(missing))
         try:
             value = self.namespace.evaluate(text)
         except Exception as error:
             if missing:
-                error.add_note(message("{names} has not been computed yet", names=told))
+                error.add_note(message("{names} has not been computed yet", names=missing_names))
             raise
         if says_none or value is not None:
             self.write(written(value))
         if missing:
             self.say(
-                dim(message("  {names} has not been computed yet and counts as 0 here", names=told))
+                dim(
+                    message(
+                        "  {names} has not been computed yet and counts as 0 here",
+                        names=missing_names,
+                    )
+                )
             )
 
     def evaluate(self, expression: str) -> Any:
-        """Evaluate Python with the names of the step, the graph and the program at hand."""
+        """Evaluate Python with the names of the step, the graph and the program."""
         return self.namespace.evaluate(expression)
 
     def complete_python(self, text: str, *ignored: Any) -> list[str]:
-        """Complete an expression: any name that it can have, and what comes after its dots."""
+        """Complete a name in an expression, or an attribute after a dot."""
         begun = re.search(r"[\w.\[\]'\"]*$", text)
         typed = begun[0] if begun else ""
         before = text[: len(text) - len(typed)]
-        found = (name for name in self.namespace.completions(typed) if typed or name[:1] != "_")
-        return sorted(before + name for name in found)
+        completions = (
+            name for name in self.namespace.completions(typed) if typed or name[:1] != "_"
+        )
+        return sorted(before + name for name in completions)
 
     complete_p = complete_pp = complete_display = complete_python
     complete_whatis = complete_source = complete_python
 
     def find(self, name: str) -> Node:
-        """Return the node of a name; without one, that of the step that is next."""
+        """Return the node with this name; without a name, the node of the current step."""
         if not name:
             return self.node
         return self.names.find(name, near=self.node)
@@ -195,21 +204,21 @@ class InspectionCommands(Prompt):
         """Print the value of a Python expression.
 
         p EXPRESSION
-        At hand: node, whose step is next, up (its upstream gradient), grad, its operands a and b,
+        Names: node (of the current step), up (its upstream gradient), grad, its operands a and b,
         step, walk, nodes["any name"], the names on the screen, and the variables of the program.
-        A line that is no command is Python too; ! before it lets n, c or b be the program's own.
+        Any line that is not a command runs as Python. After !, n, c and b are the program's names.
         """
         self._say_value(argument, repr)
 
     def do_pp(self, argument: str) -> None:
-        """Print an expression prettily.
+        """Pretty-print the value of an expression.
 
         pp EXPRESSION
         """
         self._say_value(argument, pformat)
 
     def do_whatis(self, argument: str) -> None:
-        """Say of what kind an expression is.
+        """Print the type of an expression; for a node, also its shape and origin.
 
         whatis EXPRESSION
         """
@@ -238,7 +247,7 @@ class InspectionCommands(Prompt):
             self.say(f"{type(value).__module__}.{kind}".removeprefix("builtins."))
 
     def do_source(self, argument: str) -> None:
-        """Print the source of a function or a class; without one, of the operation that is next.
+        """Print the source of a function or a class; without one, of the current operation.
 
         source [EXPRESSION]
         """
@@ -264,15 +273,15 @@ class InspectionCommands(Prompt):
         self.write("\n".join([str(path), *numbered]))
 
     def do_interact(self, argument: str) -> None:
-        """Start Python with all these names; Ctrl-D comes back.
+        """Start a Python console with these names; Ctrl-D returns.
 
         interact
         """
-        known = self.namespace.bindings()
-        with suppress(Exception):  # of a rule that fails there is no step
-            known["step"] = self.walk.preview()
+        bindings = self.namespace.bindings()
+        with suppress(Exception):  # a rule that fails gives no step
+            bindings["step"] = self.walk.preview()
         with suppress(SystemExit):
-            code.InteractiveConsole(known).interact(
+            code.InteractiveConsole(bindings).interact(
                 banner=say(message("Python with the names of this step (Ctrl-D returns)")),
                 exitmsg="",
             )
@@ -294,7 +303,7 @@ class InspectionCommands(Prompt):
         display [EXPRESSION]
         """
         if argument:
-            self.namespace.missing_gradients(argument)  # a text that is no expression raises now
+            self.namespace.missing_gradients(argument)  # raises if it is not an expression
             new = max(self.displays, default=0) + 1
             self.displays[new] = argument, self.namespace.value_text(argument)
         for number in [new] if argument else self.displays:
@@ -309,7 +318,7 @@ class InspectionCommands(Prompt):
             )
 
     def show_displays(self) -> None:
-        """Print of what is displayed what has changed."""
+        """Print the displayed expressions whose values have changed."""
         for number, (expression, before) in self.displays.items():
             now = self.namespace.value_or_error(expression)
             if now != before:
@@ -325,7 +334,7 @@ class InspectionCommands(Prompt):
                 )
 
     def do_undisplay(self, argument: str) -> None:
-        """Display an expression no more; without a number, none.
+        """Stop displaying an expression; without a number, stop displaying all of them.
 
         undisplay [NUMBER]
         """
@@ -347,7 +356,7 @@ class InspectionCommands(Prompt):
         self.say(self.screen.list(range(first, min(first + 2 * STEPS_AROUND + 1, count))))
 
     def do_longlist(self, argument: str) -> None:
-        """List every step of this module, or of the one that up has chosen.
+        """List every step of this module, or of the scope that up has selected.
 
         longlist   (ll)
         """
@@ -379,14 +388,14 @@ class InspectionCommands(Prompt):
         self.say(f"{self.node.location}   {line}".rstrip())
 
     def do_up(self, argument: str) -> None:
-        """Look from the scope around: n and r then mean that one.
+        """Select the enclosing scope; n, r and rn then apply to it.
 
         up   (u)
         """
         self._go_outwards(1)
 
     def do_down(self, argument: str) -> None:
-        """Look from the scope inside again.
+        """Select the inner scope again.
 
         down   (d)
         """
@@ -405,10 +414,10 @@ class InspectionCommands(Prompt):
     # Reasons
 
     def do_why(self, argument: str) -> None:
-        """Explain a gradient by what each use sent; and by its K heaviest paths.
+        """Explain a gradient by the contribution of each use, and by its K largest paths.
 
         why [NODE] [K]
-        Without a node, that of this step.
+        Without a node: the node of this step.
         """
         name, _, count = argument.rpartition(" ") if " " in argument else (argument, "", "")
         if count and (not count.isdigit() or self.names.nodes_named(argument)):
@@ -418,8 +427,8 @@ class InspectionCommands(Prompt):
         earlier = self.walk.grad_before_pass(node)
         if earlier is not None:
             self.say(message("  plus {gradient} from earlier passes", gradient=show(earlier)))
-        sent = len(self.walk.uses(node))
-        ahead = (index + 1 for index, _ in self.walk.consumers(node)[sent:])
+        sent_count = len(self.walk.uses(node))
+        ahead = (index + 1 for index, _ in self.walk.consumers(node)[sent_count:])
         coming = list(map(str, dict.fromkeys(ahead)))
         if coming:
             self.say(
@@ -431,7 +440,7 @@ class InspectionCommands(Prompt):
             )
 
     def go_to_nonfinite(self) -> None:
-        """Go to the operation that made the first number that is not finite, if there is one."""
+        """Go to the operation that made the first non-finite number, if there is one."""
         with use_variables(self.variables):
             blame = blame_nonfinite(self.walk.root)
         if blame is not None and blame.made_by in self.names.numbers:
@@ -439,7 +448,7 @@ class InspectionCommands(Prompt):
             self.intro = f"{self.screen.heading()}\n{say(blame.text())}\n{self.view()}"
 
     def do_nan(self, argument: str) -> None:
-        """Say where the first number is that is not finite.
+        """Find the first number that is not finite.
 
         nan
         To stop there: b nan.
@@ -460,13 +469,13 @@ class InspectionCommands(Prompt):
             )
 
     def do_set(self, argument: str) -> None:
-        """Change a number, compute again, and say how the gradients moved.
+        """Change a number, recompute, and show how the gradients change.
 
         set NODE = EXPRESSION
         One number of an array: set NODE[I,J,…] = EXPRESSION
-        The pass goes on with it. If you leave before its end, the number is what it was; at
-        the end, it stays.
-        The latest counts: a result that was set before, and depends on NODE, is computed again.
+        The pass continues with it. If you quit before the end, the number is restored; at
+        the end, it is kept.
+        A result that was set earlier and depends on NODE is computed again.
         """
         name, equals, expression = argument.partition("=")
         if not equals or not name.strip() or not expression.strip():
@@ -475,12 +484,12 @@ class InspectionCommands(Prompt):
         data = self.evaluate(expression.strip())
         if place:
             data = adapter_of(node.data).with_entry(place, data)
-        with self.deferred_interrupts():  # half a way to the start and back is no place to stop
+        with self.deferred_interrupts():  # an interrupt would leave the walk at another step
             change = self.walk.set(node, data)
         self.say(change.text(self.names.full))
 
     def _place(self, text: str) -> tuple[Node, tuple[int, ...]]:
-        """Read what is to be set: a node, or with a place one number of its array."""
+        """Read the target of `set`: a node, or one number of its array."""
         name, bracket, index = text.rpartition("[")
         if not bracket or text in self.names.by_name:
             return self.find(text), ()
@@ -490,7 +499,7 @@ class InspectionCommands(Prompt):
     # Pictures
 
     def do_draw(self, argument: str) -> None:
-        """Draw the graph to a file, and name it.
+        """Draw the graph to a file, and print the file's name.
 
         draw [FILE]
         """
@@ -509,10 +518,10 @@ class InspectionCommands(Prompt):
             )
 
     def do_zoom(self, argument: str) -> None:
-        """Open one number of this array as a graph of Values, and walk that.
+        """Expand one number of this array into a graph of Values, and walk that graph.
 
         zoom I,J,…
-        q comes back.
+        q returns.
         """
         node = self.node
         if isinstance(node, Value):
@@ -537,12 +546,12 @@ class InspectionCommands(Prompt):
         index = _read_index(argument, node.shape, "zoom {}")
         expanded = expand(node, zoom=True)
         element = expanded[node][index]
-        for each in topological_order(element):
-            each.location = each.location or node.location  # all of it was made there
+        for inner_node in topological_order(element):
+            inner_node.location = inner_node.location or node.location
         names = {
-            f"{_parenthesized(self.names(each))}{_index_text(place)}": value
-            for each in (node, *node.parents)
-            for place, value in _elements(expanded[each])
+            f"{_parenthesized(self.names(outer))}{_index_text(place)}": value
+            for outer in (node, *node.parents)
+            for place, value in _elements(expanded[outer])
         }
         name = Names(topological_order(element)[::-1], names)(element)
         if not element.parents or not element.requires_grad:
@@ -556,10 +565,10 @@ class InspectionCommands(Prompt):
         self._walk_inside(element, self.walk.gradients[node][index], names, name)
 
     def do_open(self, argument: str) -> None:
-        """Open this fused operation as those that define it, and walk them.
+        """Walk the decomposition of this fused operation into simpler ones.
 
         open
-        The arrays are the same. q comes back.
+        The arrays are the same. q returns.
         """
         opened, leaves = decompose(self.node)
         tokens = self.tokens.for_nodes({**leaves, self.node: opened})
@@ -567,20 +576,21 @@ class InspectionCommands(Prompt):
         self._walk_inside(opened, upstream, {"tokens": tokens}, name)
 
     def _say_token(self, node: Node, index: tuple[int, ...]) -> None:
-        """Say whose row a place is in, if that is known."""
+        """Print the token whose row an index is in, if it is known."""
         axis = self.tokens.axes.get(node)
         if axis is not None and axis < len(index):
             row = range(len(self.tokens.texts))[index[axis]]  # from the end as well
             self.say(f"  row {row} ‘{self.tokens.texts[row]}’")
 
     def _walk_inside(self, root: Node, upstream: Any, names: Mapping[str, Any], title: str) -> None:
-        """Let a prompt inside this one walk another graph."""
+        """Walk another graph at an inner prompt."""
         outer_root = latest_root.get()()
         with Walk(root, upstream) as walk:
             inner = type(self)(walk, {**self.variables, **names})
             inner.prompt = f"(bp {title}) "
             inner.user_aliases = self.user_aliases
-            inner.cmdqueue, inner.queued = self.cmdqueue, self.queued  # the next lines are its own
+            # The inner prompt runs the queued lines.
+            inner.cmdqueue, inner.queued = self.cmdqueue, self.queued
             inner.open()
             self.queued = inner.queued
         if outer_root is not None:
@@ -588,17 +598,17 @@ class InspectionCommands(Prompt):
         self.say(self.view())
 
     def view(self, note: str = "") -> str:
-        """Return the step that is next, as it is shown; a rule that fails says so."""
+        """Return the current step as the prompt shows it, or the error of its rule."""
         lines = [self.screen.next_step_line(note)]
         try:
             lines += self.screen.arithmetic()
-        except Exception as error:  # of a user's rule: it is told, and one can go elsewhere
+        except Exception as error:  # a user's rule has failed; other moves stay possible
             lines.append(red(error_line(error)))
         return "\n".join(lines)
 
 
 def read_integer(text: str) -> int:
-    """Read a whole number that was typed."""
+    """Read an integer."""
     try:
         return int(text)
     except ValueError:
@@ -606,7 +616,7 @@ def read_integer(text: str) -> int:
 
 
 def _read_index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
-    """Read "0,2" or "[0, 2]" as a place in an array."""
+    """Read the index of one number of an array, such as "0,2" or "[0, 2]"."""
     command, _, _ = usage.partition(" ")
     words = text.strip("[]() ").replace(",", " ").split()
     index = tuple(read_integer(word) for word in words)
@@ -648,5 +658,5 @@ def _index_text(place: tuple[int, ...]) -> str:
 
 
 def _elements(values: Any) -> Iterator[tuple[tuple[int, ...], Node]]:
-    """Yield the Values in an array, with their places; data that is no number to learn has none."""
+    """Yield the Values in an array with their indices; an array of plain numbers yields none."""
     return np.ndenumerate(values) if values.dtype == object else iter(())

@@ -27,7 +27,7 @@ def load_ipython_extension(shell: Any) -> None:
 
     def step(line: str, cell: str) -> None:
         name, usual = line.strip(), watching_pass()
-        context = copy_context()  # what is set for this cell ends with it
+        context = copy_context()  # context variables set for this cell end with it
 
         def run() -> Any:
             record_lines(True)

@@ -47,37 +47,37 @@ MAX_STARTUP_SIZE = 1 << 20  # bytes
 HISTORY_FILE = ".autolm_history"  # in the home folder
 HISTORY_LENGTH = 1000  # lines of history
 NO_DOCSTRINGS = message("python -OO removes help texts from the code")
-MAX_ALIAS_DEPTH = 100  # how often an alias may stand for another
+MAX_ALIAS_DEPTH = 100  # how many aliases may expand one after another
 
 
 class CommandError(ValueError):
-    """Something typed at the prompt cannot be done; the message is one line."""
+    """A command cannot run; the message is one line."""
 
 
 class Prompt(cmd.Cmd):
     """Reads and runs commands until one of them ends it.
 
-    A command is a method `do_name`; its docstring is its help: one line that says what it does, and
-    then how it is typed.
+    A command is a method `do_name`. Its docstring is its help: a summary in one line, then its
+    syntax.
     """
 
     aliases: dict[str, str] = {}  # noqa: RUF012  (never changed)
-    groups: dict[str, str] = {}  # noqa: RUF012  (headings of the help, and the commands under each)
-    keys: dict[str, str] = {}  # noqa: RUF012  (of an editor, and the command that each is)
-    takes_python: tuple[str, ...] = ()  # commands that are followed by Python: `p(x)`
+    groups: dict[str, str] = {}  # noqa: RUF012  (headings of the help, each with its commands)
+    keys: dict[str, str] = {}  # noqa: RUF012  (an editor's keys, each with its command)
+    takes_python: tuple[str, ...] = ()  # commands whose argument is Python: `p(x)`
 
     def __init__(self) -> None:
         super().__init__()
         self.user_aliases: dict[str, str] = {}
-        self.queued = 0  # how many of the next lines are the commands of a breakpoint
+        self.queued = 0  # how many of the queued lines are a breakpoint's commands
 
     def open(self) -> None:
-        """Talk until a command ends it."""
+        """Read and run commands until one of them ends the loop."""
         self.use_rawinput, self.prompt = True, printable(self.prompt, LONGEST)
         show_in_any_encoding(self.stdout)
         if self.intro:
             self.say(self.intro)
-        self.intro = None  # or it is said once more, and not in our way
+        self.intro = None  # cmdloop would print it again, untranslated
         with _line_editing():
             while True:
                 try:
@@ -89,7 +89,7 @@ class Prompt(cmd.Cmd):
                     self.say(message("\ninterrupted; q leaves"))
 
     def start_up(self) -> None:
-        """Queue the commands of the start-up files that nobody but the user can have written."""
+        """Queue the commands of the start-up files that only the user can have written."""
         lines: list[str] = []
         for folder in dict.fromkeys((Path.home(), Path.cwd())):
             path = folder / STARTUP_FILE
@@ -114,20 +114,20 @@ class Prompt(cmd.Cmd):
         self.cmdqueue += lines
 
     def say(self, text: str) -> None:
-        """Print what is ours, in the reader's language; a name may be long, a line is not."""
+        """Print a message in the reader's language, with long lines cut."""
         print_safely(say(text), self.stdout, longest=LONGEST)
 
     def write(self, text: str) -> None:
-        """Print what was asked for, all of it."""
+        """Print output that the user asked for, without cutting it."""
         print_safely(text, self.stdout)
 
     def queue(self, lines: list[str]) -> None:
-        """Let these lines be run next; those that an earlier stop has left are dropped."""
+        """Run these lines next, and drop the lines that an earlier stop has queued."""
         self.cmdqueue[: self.queued] = lines
         self.queued = len(lines)
 
     def read_line(self, prompt: str) -> str | None:
-        """Read one line more; None at the end of input."""
+        """Read one more line; return None at the end of input."""
         if self.cmdqueue:
             return self.cmdqueue.pop(0)
         try:
@@ -138,8 +138,8 @@ class Prompt(cmd.Cmd):
     # From a line to a command
 
     def onecmd(self, line: str) -> bool:
-        """Run one line; whatever goes wrong is one line, and the prompt comes back."""
-        if line == "EOF":  # the end of input ends it, whatever else has that name
+        """Run one line; print an error as one line, and return to the prompt."""
+        if line == "EOF":  # the end of input, even if a variable has this name
             return self.do_EOF("")
         is_typed = not self.queued
         self.queued = max(0, self.queued - 1)
@@ -147,22 +147,23 @@ class Prompt(cmd.Cmd):
         if is_typed and line != "EOF":
             self.lastcmd = line
         try:
-            return any(self._run(each.strip()) for each in _split_commands(self._meant(line)))
+            commands = _split_commands(self._expand_alias(line))
+            return any(self._run(command.strip()) for command in commands)
         except bdb.BdbQuit:
             raise
         except Exception as error:
             self.say(red(error_line(error)))
             return False
 
-    def _meant(self, line: str) -> str:
-        """Return what a line stands for, if it begins with an alias that the user has made."""
+    def _expand_alias(self, line: str) -> str:
+        """Expand a line that begins with an alias of the user."""
         for _ in range(MAX_ALIAS_DEPTH):
             word, _, rest = line.partition(" ")
             if word not in self.user_aliases:
                 return line
             line, words = self.user_aliases[word], rest.split()
-            for i, word_given in enumerate(words, 1):
-                line = line.replace(f"%{i}", word_given)
+            for i, argument in enumerate(words, 1):
+                line = line.replace(f"%{i}", argument)
             line = line.replace("%*", " ".join(words))
         raise CommandError(message("alias: the aliases refer to each other in a cycle"))
 
@@ -189,7 +190,7 @@ class Prompt(cmd.Cmd):
         return bool(getattr(self, f"do_{name}")(argument))
 
     def parseline(self, line: str) -> tuple[str | None, str | None, str]:
-        """Split a line into command and argument; of Python, which is no command, there is none."""
+        """Split a line into command and argument; both are None if the line is Python."""
         line = line.strip()
         if line.startswith("?"):
             return "help", line[1:].strip(), line
@@ -205,7 +206,7 @@ class Prompt(cmd.Cmd):
         return name, rest.strip(), line
 
     def _completed(self, word: str, rest: str) -> str:
-        """Return the one command that begins with a word; the word itself if Python has it."""
+        """Return the only command that begins with a word; the word itself if it is Python."""
         is_python = keyword.iskeyword(word) or hasattr(builtins, word) or self.is_defined(word)
         if len(word) < 2 or is_python or word in self._commands() or rest[:1].strip():
             return word
@@ -213,17 +214,17 @@ class Prompt(cmd.Cmd):
         return begun[0] if len(begun) == 1 and not rest.lstrip().startswith("=") else word
 
     def is_defined(self, name: str) -> bool:
-        """Whether Python has this name here."""
+        """Return whether Python defines this name here."""
         return False
 
     def run_python(self, text: str) -> None:
-        """Run what is no command."""
+        """Run a line that is not a command."""
         raise CommandError(
             message("no such command: {text} (help lists them)", text=text.split()[0])
         )
 
     def no_name(self, word: str) -> NameError:
-        """Return the error of a word that means nothing."""
+        """Return the error for a word that is neither a command nor a name."""
         close = get_close_matches(word, self._commands(), n=1)
         hint = (
             message("did you mean {close}?", close=close[0])
@@ -235,15 +236,15 @@ class Prompt(cmd.Cmd):
         )
 
     def do_EOF(self, argument: str) -> bool:
-        """Leave, as q does, at the end of input."""
+        """Quit at the end of input, as `quit` does."""
         self.say("")
         return bool(self.onecmd("quit"))
 
     def do_alias(self, argument: str) -> None:
-        """Give a command a name of your own; without one, list them.
+        """Define an alias of a command; without arguments, list the aliases.
 
         alias [NAME [COMMAND]]
-        %1, %2, … in it are the words that follow the name, and %* is all of them:
+        In COMMAND, %1, %2, … are the words that follow the name, and %* is all of them:
         alias g p %1.grad
         """
         name, _, command = argument.partition(" ")
@@ -260,7 +261,7 @@ class Prompt(cmd.Cmd):
             self.say(f"{alias} = {self.user_aliases[alias]}")
 
     def do_unalias(self, argument: str) -> None:
-        """Forget an alias.
+        """Remove an alias.
 
         unalias NAME
         """
@@ -275,7 +276,7 @@ class Prompt(cmd.Cmd):
     # Help
 
     def do_help(self, argument: str) -> None:
-        """Say what a command does; without one, list them all.
+        """Explain a command; without an argument, list all commands.
 
         help [COMMAND]   (h, ?)
         """
@@ -304,7 +305,7 @@ class Prompt(cmd.Cmd):
         return " ".join(self.groups.values()).split()
 
     def _documentation(self, name: str) -> list[str]:
-        """Return what a command does, how it is typed, and what else there is to say."""
+        """Return the summary of a command, its syntax, and the other lines of its help."""
         text: str = getattr(self, f"do_{name}").__doc__ or f"{NO_DOCSTRINGS}\n{name} …"
         sentence, usage, *rest = [line.strip() for line in text.splitlines() if line.strip()]
         return [sentence, usage, *rest]
@@ -312,14 +313,14 @@ class Prompt(cmd.Cmd):
     # Completion
 
     def completenames(self, text: str, *ignored: Any) -> list[str]:
-        """Complete a command, or the Python that a line begins with."""
+        """Complete a command, or a Python expression at the start of a line."""
         names = [*self._commands(), *self.user_aliases]
         return [name for name in names if name.startswith(text)] or self.complete_python(text)
 
     def completedefault(self, *arguments: Any) -> list[str]:
-        """Complete an argument: any word that means something here."""
+        """Complete an argument with one of `words()`, or as Python."""
         text, line, _, end = arguments
-        # A name may have spaces in it, so more was typed of it than the word at hand.
+        # A name may contain spaces, so the last word may be only a part of what was typed of it.
         typed = line[:end].lstrip().partition(" ")[2].lstrip().removeprefix("name=")
         before = len(typed) - len(text)
         longer = {word[before:] for word in self.words() if before > 0 and word.startswith(typed)}
@@ -327,7 +328,7 @@ class Prompt(cmd.Cmd):
         return sorted(completions) or self.complete_python(text)
 
     def words(self) -> Iterator[str]:
-        """Yield the words that arguments are made of."""
+        """Yield the words that complete an argument."""
         yield from ()
 
     def complete_python(self, text: str, *ignored: Any) -> list[str]:
@@ -336,7 +337,7 @@ class Prompt(cmd.Cmd):
 
     @contextmanager
     def deferred_interrupts(self) -> Iterator[threading.Event]:
-        """Let Ctrl-C set an event, so that a long way ends between two steps, not inside one."""
+        """Make Ctrl-C set an event, so that a long move ends between two steps."""
         interrupted = threading.Event()
         if threading.current_thread() is not threading.main_thread():
             yield interrupted
@@ -350,7 +351,7 @@ class Prompt(cmd.Cmd):
 
 @contextmanager
 def _line_editing() -> Iterator[None]:
-    """Let completion see names whole, and history go on from the session before."""
+    """Complete whole names, and load and save the history of sessions."""
     if readline is None:
         yield
         return
@@ -386,12 +387,12 @@ def _save_history(path: Path) -> None:
 
 
 def _split_commands(line: str) -> list[str]:
-    """Part a line at `;;`; what defines an alias keeps its own."""
+    """Split a line at `;;`, unless it defines an alias."""
     return [line] if line.startswith("alias ") else line.split(";;")
 
 
 def error_line(error: Exception) -> str:
-    """Write an error in a line, in the reader's language; one of ours without its type."""
+    """Format an error as one line in the reader's language; a ValueError without its type."""
     text, kind = in_a_line(say(words_of(error))), type(error).__name__
     if not isinstance(error, ValueError) and not text.startswith(kind):
         text = f"{kind}: {text}"

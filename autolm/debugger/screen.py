@@ -1,7 +1,7 @@
-"""How the debugger looks: the step in view, its neighbours, and where it is in the model.
+"""The text that the debugger prints: the current step, its neighbors, and its place in the model.
 
-Everything here returns text. `>` marks the step that is next: what it will do is shown, and nothing
-of it is done. Columns stand where they stood in the step before, so that the eye can stay there.
+Everything here returns text. `>` marks the current step, which has not run: the screen shows what
+it will do. Columns keep their positions from step to step.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from autolm.walking.wording import (
 
 MAX_OPERANDS = 8  # how many operands of one step are shown
 UPSTREAM_WIDTH, SLOPE_WIDTH, EXPRESSION_WIDTH = 13, 26, 45  # columns
-MAX_TEXT_WIDTH = 100  # of what is to be read, and not looked at
-MIN_TEXT_WIDTH = 24  # how much of a line is left to what was made, at the least
-MIN_RULE_WIDTH = 12  # how much of a rule is shown where there is no room for it
+MAX_TEXT_WIDTH = 100  # of a paragraph
+MIN_TEXT_WIDTH = 24  # what a narrow line leaves for the text before a location
+MIN_RULE_WIDTH = 12  # what a narrow line leaves for a rule
 HOW_TO_RECORD_LINES = message(
     "to record them, set AUTOLM_LOCATIONS=1, or call set_trace() before the computation"
 )
 
 
 class Screen:
-    """Writes a walk as text, with the names that `names` gives; `call` led to its `backward()`."""
+    """Formats a walk as text; `names` names its nodes, `call` is the stack at `backward()`."""
 
     def __init__(self, walk: Walk, names: Names, call: Sequence[Frame] = ()) -> None:
         self.walk, self.names, self.call = walk, names, call
@@ -59,7 +59,7 @@ class Screen:
         self.operation = max([5, *(len(symbol(node)) for node in one_of_each)]) + 2
 
     def heading(self) -> str:
-        """Say what is walked."""
+        """Return the title: the root, the number of steps and leaves, and the location."""
         root, leaves = self.walk.root, len(self.walk.leaves)
         steps = f"{_steps(len(self.walk.operations))}, {_leaves(leaves)}"
         name = self.names(root)
@@ -68,7 +68,7 @@ class Screen:
         return self._at_right(f"{padded(say(what), 30)}  {steps}", place)
 
     def next_step_line(self, note: str = "") -> str:
-        """Show in a line which step is next."""
+        """Return the line of the current step."""
         node, count = self.walk.next_node, len(self.walk.operations)
         if node is None:
             end = message("end of the pass: {steps} done", steps=_steps(count))
@@ -76,36 +76,36 @@ class Screen:
             return f"{bold(f'> {say(end)}')} {say(hint)}"
         opening = self._opening(">", self.walk.position, node)
         room = terminal_width() - len(opening) - 2
-        wheres = [
+        notes = [
             f"{note}  {_scope_and_line(node)}".rstrip(),
             f"{note}  {_location(node)}".rstrip(),
             note,
         ]
-        fitting = (each for each in wheres if len(each) <= room)
+        fitting = (text for text in notes if len(text) <= room)
         return bold(self._at_right(opening, next(fitting, note) if note else _scope_and_line(node)))
 
     def arithmetic(self) -> list[str]:
-        """Show what the step that is next sends to whom, and what of it is sent already."""
+        """Return a line for the contribution to each operand, and mark those already sent."""
         step = self.walk.preview()
         if step is None:
             return []
         contributions, done = step.contributions, self._done(step)
         first = max(0, min(len(done) - MAX_OPERANDS // 2, len(contributions) - MAX_OPERANDS))
-        shown = range(first, min(first + MAX_OPERANDS, len(contributions)))
-        scalar = any(sent.local is not None for sent in contributions)
-        lines = self._of_values(step, shown) if scalar else self._of_arrays(step, shown)
-        offset = len(lines) - len(shown)  # arrays have a line for ḡ
-        for operand in shown:
+        operands = range(first, min(first + MAX_OPERANDS, len(contributions)))
+        scalar = any(contribution.local is not None for contribution in contributions)
+        lines = self._of_values(step, operands) if scalar else self._of_arrays(step, operands)
+        offset = len(lines) - len(operands)  # arrays have a line for ḡ
+        for operand in operands:
             if operand in done:
                 lines[operand - first + offset] += f"   {say(message('sent'))}"
-        more = len(contributions) - len(shown)
+        more = len(contributions) - len(operands)
         if more:
             rest = say(message("… and {count} more operands", count=count(more)))
             lines.append(f"{'':{self.margin}}{rest}")
         return lines
 
     def _done(self, step: Step) -> list[int]:
-        """List the operands of a step that have been sent something already."""
+        """List the operands whose contributions have been sent already."""
         takes = [i for i, parent in enumerate(step.node.parents) if parent.requires_grad]
         return takes[: self.walk.edge]
 
@@ -116,25 +116,25 @@ class Screen:
             text += say(message(", but set to {value}", value=total(node.data)))
         return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{text}"
 
-    def _of_values(self, step: Step, shown: Sequence[int]) -> list[str]:
+    def _of_values(self, step: Step, operands: Sequence[int]) -> list[str]:
         width = terminal_width() - self.margin
-        rows = self._rows_of_values(step, shown)
+        rows = self._rows_of_values(step, operands)
         lines = aligned(rows, (UPSTREAM_WIDTH, SLOPE_WIDTH, 0), "")
         if max(map(len, lines)) > width:
             lines = aligned(rows, (0, 0, 0), "")
         if max(map(len, lines)) > width:
             lines = aligned(
-                _shorten_rows(self._rows_of_values(step, shown, in_words=False)), (0, 0, 0), ""
+                _shorten_rows(self._rows_of_values(step, operands, in_words=False)), (0, 0, 0), ""
             )
         return [f"{'':{self.margin}}{line}" for line in lines]
 
     def _rows_of_values(
-        self, step: Step, shown: Sequence[int], *, in_words: bool = True
+        self, step: Step, operands: Sequence[int], *, in_words: bool = True
     ) -> list[list[str]]:
         rows = []
-        for i in shown:
+        for i in operands:
             contribution = step.contributions[i]
-            upstream = "" if i > shown[0] else f"ḡ = {show(step.upstream)}"
+            upstream = "" if i > operands[0] else f"ḡ = {show(step.upstream)}"
             name = self.names(contribution.parent)
             if not contribution.parent.requires_grad:
                 rows.append([upstream, say(message("{name} is a constant", name=name)), ""])
@@ -144,19 +144,19 @@ class Screen:
             terms = dict.fromkeys(
                 filter(None, (_derivative(of, name), words, show(contribution.local)))
             )
-            rows.append([upstream, " = ".join(terms), self._moved(contribution)])
+            rows.append([upstream, " = ".join(terms), self._grad_change(contribution)])
         return rows
 
     def _as_computed(self, node: Node) -> Callable[[Node], str]:
-        """Name nodes for a slope of this one, which stays that of its operation if it was set."""
+        """Name nodes for a local gradient; a result that was set is named by its expression."""
         if node not in self.walk.overridden:
             return self.names
         computed = expression(node, self.names)
-        return lambda each: computed if each is node else self.names(each)
+        return lambda other: computed if other is node else self.names(other)
 
-    def _of_arrays(self, step: Step, shown: Sequence[int]) -> list[str]:
+    def _of_arrays(self, step: Step, operands: Sequence[int]) -> list[str]:
         rows = [["ḡ", "", *_array_columns(step.upstream), ""]]
-        for i in shown:
+        for i in operands:
             contribution = step.contributions[i]
             name = self.names(contribution.parent)
             if contribution.parent.requires_grad:
@@ -166,7 +166,7 @@ class Screen:
                         f"→ {name}",
                         rule_text,
                         *_array_columns(contribution.value),
-                        self._moved(contribution),
+                        self._grad_change(contribution),
                     ]
                 )
             else:
@@ -174,23 +174,23 @@ class Screen:
         width = terminal_width() - self.margin
         return [f"{'':{self.margin}}{line}" for line in _fit_array_rows(rows, width)]
 
-    def _moved(self, sent: Contribution) -> str:
-        """Say what became of the parent's `.grad`, with what it held before this pass."""
-        before, after = sent.before, sent.after
-        earlier = self.walk.grad_before_pass(sent.parent)
+    def _grad_change(self, contribution: Contribution) -> str:
+        """Format the change of the parent's `.grad`, including the sum of earlier passes."""
+        before, after = contribution.before, contribution.after
+        earlier = self.walk.grad_before_pass(contribution.parent)
         if earlier is not None:
             with quiet():
                 before = earlier if before is None else earlier + before
                 after = earlier + after
-        name = self.names.short(sent.parent)
+        name = self.names.short(contribution.parent)
         grad = f"{name}.grad" if is_atom(name) else "grad"
-        moved = f"{grad}: {total(before)} → {total(after)}"
-        if before is None or sent.local is None:
-            return moved
-        return f"{moved}   (+ {show(sent.value)})".replace("+ −", "− ")
+        change = f"{grad}: {total(before)} → {total(after)}"
+        if before is None or contribution.local is None:
+            return change
+        return f"{change}   (+ {show(contribution.value)})".replace("+ −", "− ")
 
     def list(self, indices: Iterable[int]) -> str:
-        """List steps, each in a line; what is not done yet is dim."""
+        """List steps, one per line; steps that have not run are dim."""
         lines = []
         for index in indices:
             node = self.walk.operations[index]
@@ -201,7 +201,7 @@ class Screen:
         return "\n".join(lines)
 
     def where(self, scopes: Sequence[str], selected: int, frames: Sequence[StackFrame]) -> str:
-        """Show the calls of the program, and the scopes around a step with the steps of each."""
+        """List the calls of the program, and the scopes around a step with their steps."""
         entered = {
             frame_entered.name: frame_entered.place
             for frame_entered in frames[1:]
@@ -220,7 +220,7 @@ class Screen:
         return "\n".join(aligned(rows))
 
     def _at_right(self, text: str, right: str) -> str:
-        """Put a place in its column; in a narrow terminal closer, and then cut what is left."""
+        """Put a location in its column; in a narrow terminal, move it left and cut the text."""
         room = max(MIN_TEXT_WIDTH, terminal_width() - (len(right) + 2 if right else 0))
         if len(text) > room:
             text = f"{text[: room - 1]}…"
@@ -231,7 +231,7 @@ class Screen:
 def aligned(
     rows: Sequence[Sequence[str]], least: Sequence[int] | None = None, between: str = "   "
 ) -> list[str]:
-    """Pad cells to columns, each at least so wide and wider than what is in it."""
+    """Pad cells to columns; `least` has the minimum width of each."""
     columns = zip(least or repeat(0), zip(*rows, strict=True), strict=False)
     space = 0 if between else 2
     widths = [max(least, *(width(cell) + space for cell in column)) for least, column in columns]
@@ -240,7 +240,7 @@ def aligned(
 
 
 def _fit_array_rows(rows: list[list[str]], width: int) -> list[str]:
-    """Align rows of arrays; where too wide, show no numbers, cut rules, and leave names out."""
+    """Align rows of arrays; if they are too wide, omit numbers, cut rules, then omit names."""
     if max(map(len, aligned(rows))) > width:
         rows = [[*row[:4], *row[5:]] for row in rows]
     excess = max(map(len, aligned(rows))) - width
@@ -251,19 +251,19 @@ def _fit_array_rows(rows: list[list[str]], width: int) -> list[str]:
 
 
 def _shorten_rows(rows: list[list[str]]) -> list[list[str]]:
-    """Leave out of what was moved what the row says already: whose gradient, and what was added."""
+    """Omit from each gradient change what the row shows already: the node and the contribution."""
     changes = (row[-1].rpartition("grad: ")[2].partition("   (")[0] for row in rows)
     return [[*row[:-1], sums and f"grad: {sums}"] for row, sums in zip(rows, changes, strict=True)]
 
 
 def _derivative(y: str, x: str) -> str:
-    """Write ∂y/∂x, with parentheses around what is more than a name."""
+    """Write ∂y/∂x, with parentheses around an expression that is not a name."""
     y, x = (name if not name or is_atom(name) else f"({name})" for name in (y, x))
     return f"∂{y}/∂{x}"
 
 
 def definition_list(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Write terms with what they mean, each meaning in a column as wide as the terminal leaves."""
+    """Format terms with their meanings, folded to the width of the terminal."""
     column = max(len(term) for term, _ in rows) + 5
     room = max(MIN_TEXT_WIDTH, min(terminal_width(), MAX_TEXT_WIDTH) - column)
     lines = []
@@ -274,7 +274,7 @@ def definition_list(rows: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _array_columns(array: Any) -> tuple[str, str, str]:
-    """Split how an array reads into shape, norm and peek, for columns."""
+    """Split the text of an array into shape, norm and peek, for columns."""
     if array.shape == ():
         return "", show(array), ""
     shape, length, peek = show(array).split(" ", 2)
@@ -282,7 +282,7 @@ def _array_columns(array: Any) -> tuple[str, str, str]:
 
 
 def terminal_width() -> int:
-    """Return how many characters a line has; where there is no terminal, 200."""
+    """Return the width of the terminal in characters; without a terminal, 200."""
     return shutil.get_terminal_size((200, 24)).columns
 
 
@@ -322,7 +322,7 @@ def red(text: str) -> str:
 
 
 def _on_terminal(text: str, style: int) -> str:
-    """Use colour where the terminal has it, and nobody asked for none (no-color.org)."""
+    """Style text on a terminal, unless NO_COLOR (no-color.org) or TERM forbids it."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
         return text
     return styled(text, style)

@@ -1,7 +1,7 @@
-"""Debug the backward passes of a program as it is: `autolm step FILE.py`.
+"""Debug the backward passes of an unmodified program: `autolm step FILE.py`.
 
-The program runs as it would by itself, with its lines recorded. It stops where it calls
-`backward()` on the variable in question; if it never does, the debugger opens when it has ended.
+The program runs as without the debugger, with its lines recorded. It stops where it calls
+`backward()` on the chosen variable; if it never does, the debugger opens after it has ended.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from autolm.walking.program import Pass, Program, ProgramError
 def debug_script(program: Program, segment: int | None = None) -> int:
     """Run a program, and debug its backward passes; return its exit code.
 
-    Which variable is walked, and the errors where that is not clear, are those of `Program.run`.
+    `Program.run` chooses the variable, and raises an error if the choice is ambiguous.
 
     Raises
     ------
     ProgramError
-        Also when the program ends without the pass that is awaited.
+        Also if the program ends before the chosen pass.
     """
 
     def at_prompt(here: Pass) -> None:
-        others = program.other_roots(here) if program.visited == 1 else {}
-        if others:
-            names = ", ".join(f"{name} (line {line})" for name, line in others.items())
+        other_roots = program.other_roots(here) if program.visited == 1 else {}
+        if other_roots:
+            names = ", ".join(f"{name} (line {line})" for name, line in other_roots.items())
             print_safely(
                 say(
                     message(
@@ -39,7 +39,7 @@ def debug_script(program: Program, segment: int | None = None) -> int:
         if here.call:
             walk_pass(here, segment, program.passes)
         else:
-            open_debugger(here, segment)  # the program has ended: there is nothing to go on with
+            open_debugger(here, segment)  # the program has ended and cannot continue
 
     code = program.run(at_prompt)
     unreached = program.passes.unreached_message()

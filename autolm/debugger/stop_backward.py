@@ -1,8 +1,8 @@
-"""How the debugger comes up: called by name, or where a program's next `backward()` would run.
+"""The ways to open the debugger: `debug()`, `post_mortem()`, and a stop in `backward()`.
 
-The engine asks one context variable which pass `backward()` runs. `set_trace()` puts a pass there
-that opens the prompt; nothing else in the engine knows of it, and nothing is slower for it. Until
-that pass lines are recorded, so that what is computed up to there is shown with file and line.
+The engine reads from a context variable which function runs the pass of `backward()`. `set_trace()`
+sets it to a function that opens the prompt; the engine has no other code for the debugger. Until
+that pass, lines are recorded, so that each step has a file and a line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from autolm.walking.passes import Passes, gradient_norm
 from autolm.walking.program import Pass, backward_hook, current_pass, record_lines, visit_pass
 from autolm.walking.wording import count
 
-# What the prompt of the latest pass was told: breakpoints hold in the next pass too.
+# The settings of the latest prompt, such as breakpoints; the next pass inherits them.
 latest_settings: ContextVar[PromptSettings | None] = ContextVar(
     "autolm_debugger_settings", default=None
 )
@@ -38,33 +38,34 @@ def debug(
     retain_grads: bool | None = None,
     segment: int | None = None,
 ) -> None:
-    """Open the debugger on the backward pass of a node; `help` there lists what it knows.
+    """Open the debugger on the backward pass of a node; its command `help` lists the commands.
 
-    Left at the end of the pass, the gradients are those of `backward()`; left before, with q, they
-    are as they were. Lines are known of what was computed under `record_locations()`, with
-    AUTOLM_LOCATIONS=1, or after an earlier `debug()`: from the first one on, they are recorded.
+    If you leave at the end of the pass, the gradients are those of `backward()`; if you leave
+    earlier, with q, they are restored. A step shows its line if it was computed under
+    `record_locations()`, with AUTOLM_LOCATIONS=1, or after an earlier `debug()`, because the first
+    `debug()` turns the recording on.
 
     Parameters
     ----------
     root, grad, retain_grads
         As for `backward()`.
     segment
-        As for `Walk`: of how many steps the segments are in which a large model is walked.
+        As for `Walk`: the number of steps in each segment of the walk of a large model.
     """
     record_lines(True)
     open_debugger(current_pass(read_node("debug", "root", root), grad, retain_grads), segment)
 
 
 def post_mortem() -> None:
-    """Open the debugger on the latest pass, at the operation where a number stopped being finite.
+    """Open the debugger on the latest pass, at the operation that made the first non-finite number.
 
-    Without such a number it opens at the start of the pass. Of a PyTorch program only a pass that
-    keeps its graph (`retain_graph=True`) can be looked at.
+    Without such a number, it opens at the start of the pass. A pass of a PyTorch program can only
+    be inspected if it keeps its graph (`retain_graph=True`).
 
     Raises
     ------
     ValueError
-        When there was no pass, or nothing holds its result any more.
+        If `backward()` was not called, or its result no longer exists.
     """
     root = latest_root.get()()
     if root is None:
@@ -77,8 +78,8 @@ def post_mortem() -> None:
 def set_trace() -> None:
     """Stop in the next `backward()` of this program, and open the debugger there.
 
-    There `c` goes to a breakpoint, in this pass or a later one; without breakpoints, to the end of
-    the pass and from there on with the program. `q` ends the program, as pdb's does.
+    The command `c` runs to a breakpoint, in this pass or a later one; without breakpoints, to the
+    end of the pass, and from there it continues the program. `q` ends the program, as in pdb.
     """
     before, usual = recorder.get(), watching_pass()
     record_lines(True)
@@ -100,26 +101,26 @@ def set_trace() -> None:
 
 
 class Quit(SystemExit, bdb.BdbQuit):
-    """What pdb raises at `q`; where nobody handles it, the program ends without a traceback."""
+    """The exception of `q`, a BdbQuit as in pdb; if unhandled, the program ends silently."""
 
 
 def walk_pass(here: Pass, segment: int | None = None, passes: Passes | None = None) -> None:
-    """Walk a pass at the prompt, to its end; who quits before ends the program."""
+    """Walk a pass at the prompt; quitting ends the program."""
     if not open_debugger(here, segment, passes):
         raise bdb.BdbQuit if hasattr(builtins, "get_ipython") else Quit  # IPython shows no BdbQuit
 
 
-_passes = Passes()  # of a program under AUTOLM_DEBUG=1
+_passes = Passes()  # the passes of a program under AUTOLM_DEBUG=1
 
 
 def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
-    """Do a backward pass of a program under AUTOLM_DEBUG=1: at the prompt if it is awaited."""
+    """Run a backward pass of a program under AUTOLM_DEBUG=1, at the prompt if it stops there."""
     _prompt_hook(_passes)(root, grad, retain_grads)
 
 
 def _prompt_hook(passes: Passes) -> Backward:
     return backward_hook(
-        lambda each: visit_pass(each, passes, lambda here: walk_pass(here, None, passes))
+        lambda new: visit_pass(new, passes, lambda here: walk_pass(here, None, passes))
     )
 
 
@@ -130,9 +131,9 @@ def open_debugger(
     *,
     at_nonfinite: bool = False,
 ) -> bool:
-    """Open the prompt over a pass; return whether the user went on, rather than quit.
+    """Open the prompt over a pass; return whether the user continued, rather than quit.
 
-    A pass that does not stop at its start opens the prompt only if a breakpoint is reached.
+    If the pass does not stop at its start, the prompt opens only at a breakpoint.
     """
     token = backward_pass.set(None)  # the prompt's own passes do not stop
     try:
@@ -173,7 +174,7 @@ def open_debugger(
                 debugger.say(message("left at the end: the values that were set are kept"))
             if passes is not None and walk.finished:
                 sums = (walk.gradients.get(leaf) for leaf in walk.leaves)
-                passes.latest.norm = gradient_norm([each for each in sums if each is not None])
+                passes.latest.norm = gradient_norm([grad for grad in sums if grad is not None])
             return not debugger.has_quit
     finally:
         backward_pass.reset(token)
