@@ -1,5 +1,5 @@
-"""The debugger in an editor, by the Debug Adapter Protocol.
+"""The debugger in an editor, over the Debug Adapter Protocol.
 
 An editor starts the `adapter`, which starts the program in its own process; or it attaches to a
-program that waits. In the program, a `session` answers and a `pass_handler` walks each pass.
+waiting program. In the program, a `session` answers requests and a `pass_handler` walks each pass.
 """

@@ -32,8 +32,8 @@ from autolm.debugger.prompt import error_line
 from autolm.outside.language import say
 from autolm.outside.message import message
 
-PATIENCE = 2  # seconds that a program has to end when it is told to
-REPLAYED_COMMANDS = (  # what a program that is started again is told again
+PATIENCE = 2  # seconds for a program to end after it is terminated
+REPLAYED_COMMANDS = (  # requests that are sent again to a restarted program
     "setBreakpoints",
     "setFunctionBreakpoints",
     "setDataBreakpoints",
@@ -43,14 +43,14 @@ REPLAYED_COMMANDS = (  # what a program that is started again is told again
 
 
 class Adapter:
-    """One session: it ends when the editor has gone, and the program with it.
+    """One session of an editor; the session and its launched program end when the editor leaves.
 
     Parameters
     ----------
     channel
-        The editor.
+        The connection to the editor.
     client
-        The arguments of its `initialize`, if that was answered already.
+        The arguments of its `initialize` request, if it was answered already.
     """
 
     def __init__(self, channel: Channel, client: JsonObject | None = None) -> None:
@@ -66,12 +66,12 @@ class Adapter:
         Parameters
         ----------
         request
-            One that was received already.
+            A request that was already received.
 
         Raises
         ------
         ValueError
-            When the stream ends because something on it is not a message.
+            If the stream has bytes that are not a message.
         """
         try:
             if request is not None:
@@ -92,12 +92,12 @@ class Adapter:
             self.channel.refuse(request, error_line(error))
 
     def on_initialize(self, request: JsonObject, arguments: JsonObject) -> None:
-        """Say what there is."""
+        """Return the capabilities."""
         self._client = arguments
         self.channel.answer(request, CAPABILITIES)
 
     def on_launch(self, request: JsonObject, arguments: JsonObject) -> None:
-        """Start the program; it waits until the editor has told its breakpoints."""
+        """Start the program, which waits until the editor has set its breakpoints."""
         self._refuse_second()
         self._launch = arguments
         self._start(request)
@@ -121,7 +121,7 @@ class Adapter:
         self._begin(request)
 
     def on_restart(self, request: JsonObject, arguments: JsonObject) -> None:
-        """Start the program anew, with the breakpoints that it had."""
+        """Start the program again, with the same breakpoints."""
         if not self._launch:
             raise RequestError(
                 message("restart: only a program started by launch can be restarted")
@@ -147,7 +147,7 @@ class Adapter:
         killer.start()
 
     def on_disconnect(self, request: JsonObject, arguments: JsonObject) -> None:
-        """Leave: a program that was launched is ended, one that was attached to goes on."""
+        """End the session; by default, end a launched program and let an attached one continue."""
         program = self._program
         is_launched = program is not None and program.process is not None
         ends = read_argument(arguments, "terminateDebuggee", bool, is_launched)
@@ -206,7 +206,7 @@ class Adapter:
         self._begin(request)
 
     def _begin(self, request: JsonObject | None) -> None:
-        """Let the program's process learn of the editor, and its messages pass."""
+        """Introduce the editor to the program's process, and start to relay messages."""
         program = self._program
         assert program is not None
         program.start()
@@ -225,12 +225,12 @@ class Adapter:
             program.ask({**request, "arguments": self._launch or request["arguments"]})
 
     def _stop(self) -> None:
-        """End a program that was launched, and say no more of it."""
+        """End a launched program, disconnect from an attached one, and stop relaying."""
         program, self._program = self._program, None
         if program is None:
             return
         if program.is_detached and program.process is not None:
-            program.join()  # what it prints is read until then, or it would fail
+            program.join()  # a program whose output is not read would fail
             return
         program.is_detached = True
         if program.process is not None:
@@ -245,14 +245,14 @@ class Adapter:
 
 
 class ProgramProcess:
-    """A program that runs: its process, if it was started here, and the way to its session.
+    """A running program: its process, if the adapter started it, and the channel to its session.
 
     Attributes
     ----------
-    is_left
-        Whether the editor is to learn no more of it.
-    is_anew
-        Whether the editor has been through the beginning of a session, and need not again.
+    is_detached
+        Whether messages and output of the program are no longer relayed.
+    is_restart
+        Whether the editor has already been initialized, before a restart of the program.
     """
 
     def __init__(
@@ -262,12 +262,12 @@ class ProgramProcess:
         self.is_detached = self.is_restart = False
         self._unanswered: list[JsonObject] = []
         self._has_ended = False
-        self._lock = threading.Lock()  # of these two
+        self._lock = threading.Lock()  # guards _unanswered and _has_ended
         self._pumps: list[threading.Thread] = []
         self._relaying = threading.Thread(target=self._relay, daemon=True)
 
     def start(self) -> None:
-        """Begin to pass on what it says and prints."""
+        """Start to relay the messages and the output of the program."""
         if self.process is not None:
             for pipe, category in (
                 (self.process.stdout, "stdout"),
@@ -279,7 +279,7 @@ class ProgramProcess:
         self._relaying.start()
 
     def ask(self, request: JsonObject) -> None:
-        """Pass a request of the editor on; once the program has ended, refuse it."""
+        """Send a request of the editor to the program; raise RequestError if it has ended."""
         with self._lock:
             if self._has_ended or self.channel is None:
                 raise _refused_after_end(request)
@@ -287,7 +287,7 @@ class ProgramProcess:
         self.channel.send(request)
 
     def join(self) -> None:
-        """Wait until there is nothing more to pass on."""
+        """Wait until everything is relayed."""
         self._relaying.join()
 
     def _pump(self, pipe: Any, category: str) -> None:
@@ -303,10 +303,10 @@ class ProgramProcess:
         while self.channel is not None and (message := self.channel.receive()) is not None:
             if message.get("type") == "response":
                 self._note_answer(message.get("request_seq"))
-            is_mine = message.get("request_seq") == -1
+            is_own_request = message.get("request_seq") == -1
             is_repeated = self.is_restart and message.get("event") == "initialized"
             is_terminated |= message.get("event") == "terminated"
-            if not (is_mine or is_repeated or self.is_detached):
+            if not (is_own_request or is_repeated or self.is_detached):
                 self.editor.send({key: message[key] for key in message.keys() - {"seq"}})
         self._refuse_unanswered()
         if self.channel is not None:
@@ -340,7 +340,7 @@ def _refused_after_end(request: JsonObject) -> RequestError:
 
 
 def _environment(changes: JsonObject) -> dict[str, str]:
-    """Return the environment of a program; what would debug it in another way is not in it."""
+    """Return the environment of a program, without the variables that start another debugger."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -371,11 +371,11 @@ def _start_process(
 def _start_connected(
     command: list[str], folder: Path, environment: dict[str, str]
 ) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start the process of a program to be debugged, and wait until it has connected itself."""
+    """Start the process of a program to be debugged, and wait until it connects."""
     secret = secrets.token_hex()
     with listen(0) as server:
         port = str(server.getsockname()[1])
-        # -P: what is imported is not looked for in the current folder.
+        # -P: imports do not search the current folder.
         command = [*command, "-P", "-m", "autolm.debugger.dap.launched_program", port]
         process, _ = _start_process(command, folder, {**environment, SECRET: secret})
 
@@ -383,13 +383,13 @@ def _start_connected(
             if process.poll() is not None:
                 _, printed = process.communicate()
                 lines = printed.decode(errors="replace").strip().splitlines()
-                said = (
+                reason = (
                     lines[-1]
                     if lines
                     else message("it ended with exit code {code}", code=process.returncode)
                 )
                 raise RequestError(
-                    message("launch: {command}: {reason}", command=command[0], reason=said)
+                    message("launch: {command}: {reason}", command=command[0], reason=reason)
                 )
 
         def admit(channel: Channel) -> Channel | None:
@@ -399,7 +399,7 @@ def _start_connected(
 
 
 def _answer_without_debugging(command: str, arguments: JsonObject) -> JsonObject:
-    """Answer for a program that is not debugged."""
+    """Answer a request for a program that runs without debugging."""
     if command.startswith("set"):
         breakpoints = read_argument(arguments, "breakpoints", list, [])
         why = say(message("the program runs without debugging"))
@@ -416,13 +416,13 @@ def _answer_without_debugging(command: str, arguments: JsonObject) -> JsonObject
 
 
 def serve(reader: BinaryIO, writer: BinaryIO) -> None:
-    """Serve one editor on a pair of streams; an interrupt is how some editors end a session."""
+    """Serve one editor on a pair of streams; some editors end a session by an interrupt."""
     with suppress(KeyboardInterrupt):
         Adapter(Channel(reader, writer)).serve()
 
 
 def serve_at(port: int) -> None:
-    """Serve one editor, which connects to this port of this machine and shows its token."""
+    """Serve one editor, which connects to this port of localhost and sends its token."""
     with listen(port) as server:
         editor = wait_for_editor(server)
     try:

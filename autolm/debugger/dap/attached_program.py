@@ -20,7 +20,7 @@ _waiting = threading.Lock()
 
 
 def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
-    """Do a backward pass before the eyes of an editor; the first one waits for it."""
+    """Run a backward pass that an editor can walk; the first pass waits for the editor."""
     with _waiting:
         session = _session()
     if session.detached.is_set():
@@ -31,8 +31,8 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
 
 @cache
 def _session() -> Session:
-    """Wait until an editor has attached itself, and said what it wants."""
-    port_text = os.environ.pop(VARIABLE)  # a child of this program has no part in it
+    """Wait until an editor has attached and configured its session."""
+    port_text = os.environ.pop(VARIABLE)  # children of this program do not inherit it
     port = int(port_text) if port_text.isascii() and port_text.isdigit() else -1
     if not 0 <= port < 2**16:
         raise ValueError(

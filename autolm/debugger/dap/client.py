@@ -14,12 +14,12 @@ from autolm.engine.location import Frame
 
 
 class Client:
-    """Turns lines, columns and paths into those of the editor, and back.
+    """Converts lines, columns and paths to the conventions of the editor, and paths back.
 
     Parameters
     ----------
     arguments
-        Those of its request `initialize`.
+        The arguments of its `initialize` request.
     """
 
     def __init__(self, arguments: JsonObject) -> None:
@@ -30,16 +30,16 @@ class Client:
         self.knows_invalidated = read_argument(arguments, "supportsInvalidatedEvent", bool, False)
 
     def path(self, written: str) -> str:
-        """Return a path that the editor has written."""
+        """Return the local path for a path or URI that the editor has written."""
         return url2pathname(urlsplit(written).path) if self.writes_uris else written
 
     def source(self, path: str) -> JsonObject:
-        """Return the source in a path."""
+        """Return the protocol's `Source` of a path."""
         written = Path(path).as_uri() if self.writes_uris and os.path.isabs(path) else path
         return {"name": os.path.basename(path), "path": written}
 
     def place(self, frame: Frame | None) -> JsonObject:
-        """Return where a call stands, as part of a stack frame; without its file, nowhere."""
+        """Return the location of a frame, as part of a `StackFrame`; line 0 without a file."""
         if frame is None or not os.path.isfile(frame.path):
             return {"line": 0, "column": 0, "presentationHint": "label"}
         location: dict[str, Any] = {
@@ -53,17 +53,17 @@ class Client:
         return location
 
     def line(self, line: int) -> int:
-        """Return a line, counted from 1, as the editor counts it."""
+        """Convert a line number, counted from 1, to the editor's."""
         return line - 1 + self.first_line
 
     def _column(self, path: str, line: int, column: int) -> int:
-        """Count in UTF-16 units, as the protocol does; Python counts bytes of UTF-8, from 0."""
+        """Convert a column from bytes of UTF-8, counted from 0, to the editor's UTF-16 units."""
         before = linecache.getline(path, line).encode()[:column].decode(errors="ignore")
         return units(before) + self.first_column
 
 
 def units(text: str) -> int:
-    """Return how long a text is in UTF-16.
+    """Return the length of a text in UTF-16 code units.
 
     >>> units("a"), units("ḡ"), units("😀")
     (1, 1, 2)

@@ -1,4 +1,4 @@
-"""The prompt in an editor's console: its commands, told line by line, which read from nowhere."""
+"""The prompt in an editor's console, which sends commands line by line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from autolm.walking.walk import Walk
 
 
 class OpenedGraph(NamedTuple):
-    """A graph that was opened inside a step, to be walked."""
+    """A graph that a command has opened inside a step, with the arguments of its walk."""
 
     root: Node
     upstream: Any
@@ -29,14 +29,14 @@ class OpenedGraph(NamedTuple):
 
 
 class DebugConsole(Debugger):
-    """The prompt over a pass that an editor walks too.
+    """The prompt over a pass that an editor also walks.
 
     Attributes
     ----------
     pause
-        Set when a long way is to end between two steps.
-    inside
-        What `zoom` or `open` has opened, until somebody walks it.
+        Set to end a long move between two steps.
+    opened_graph
+        The graph that `zoom` or `open` has opened, until the pass handler walks it.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class DebugConsole(Debugger):
         self.opened_graph: OpenedGraph | None = None
 
     def is_expression(self, line: str) -> bool:
-        """Whether a line is no command, and can be evaluated."""
+        """Return whether a line is an expression, and not a command."""
         name, _, text = self.parseline(line.strip())
         if (
             name is not None
@@ -64,16 +64,16 @@ class DebugConsole(Debugger):
         return self.namespace.is_expression(text)
 
     def run_line(self, line: str) -> tuple[str, bool]:
-        """Run a line; return what it prints, and whether it leaves the pass."""
+        """Run a line; return its output, and whether it leaves the pass."""
         self.stdout = io.StringIO()
-        with redirect_stdout(self.stdout):  # what it evaluates may print, too
+        with redirect_stdout(self.stdout):  # an expression may print, too
             leaves = self.onecmd(line)
             while self.cmdqueue and not leaves:  # the commands of a breakpoint
                 leaves = self.onecmd(self.cmdqueue.pop(0))
         return self.stdout.getvalue().rstrip("\n"), leaves
 
     def complete_at(self, line: str) -> tuple[int, list[str]]:
-        """Return how the end of a line can go on, and where in it what is completed begins."""
+        """Return where the last word of a line begins, and its completions."""
         begin = len(line) - len(re.split(f"[{WORD_BREAKS}]", line)[-1])
         word, before = line[begin:], line[:begin].split()
         if not before:
@@ -83,17 +83,17 @@ class DebugConsole(Debugger):
         return begin, sorted(set(complete(word, line, begin, len(line))))
 
     def register_breakpoint(self, stop: Breakpoint) -> None:
-        """Let commands speak of a breakpoint that the editor has set."""
+        """Make a breakpoint that the editor has set available to commands."""
         self.typed[stop.id] = TypedBreakpoint("break", stop.text)
 
     def read_line(self, prompt: str) -> str | None:
-        """Refuse to read: there is no terminal."""
+        """Raise a CommandError, because there is no terminal to read from."""
         raise CommandError(
             message("the editor's console sends one line at a time, and this command needs several")
         )
 
     def do_interact(self, argument: str) -> None:
-        """Start Python with all these names: at a prompt only, for here every line is Python.
+        """Start Python at a prompt; not available here, where every other line runs as Python.
 
         interact
         """
@@ -103,7 +103,7 @@ class DebugConsole(Debugger):
 
     @contextmanager
     def deferred_interrupts(self) -> Iterator[threading.Event]:
-        """Let the editor's pause end a long way."""
+        """Make the editor's pause end a long move between two steps."""
         yield self.pause
 
     def _walk_inside(self, root: Node, upstream: Any, names: Mapping[str, Any], title: str) -> None:

@@ -44,20 +44,22 @@ PASS = "backward"
 
 @dataclass
 class EditorBreakpoint:
-    """A breakpoint as the editor told it.
+    """A breakpoint as the editor set it.
 
     Attributes
     ----------
     kind, where, line
-        Which of the four; the path, the name, or what its kind needs else; of a path, the line.
+        One of the four kinds; the path, name or id that this kind needs; the line in a path.
     condition, hits, log
-        As they were written.
+        The condition, the hit condition and the log message, as the editor wrote them.
     id
-        Its number in the editor, which is the same when the program is run again.
-    met
-        On `backward`: how many passes it was true in.
-    stop, why
-        What it is in the pass at hand; or why it is nothing.
+        Its number in the editor, which is the same when the program runs again.
+    breakpoint, actual_line
+        The breakpoint of the current pass, None if no step can meet it; the line where it stops.
+    why, is_pending
+        The reason why there is none; whether a pass must begin before it can be set.
+    hit_count
+        For a breakpoint on `backward`: the number of passes that met its condition.
     """
 
     kind: str
@@ -75,11 +77,11 @@ class EditorBreakpoint:
 
     @property
     def is_pass(self) -> bool:
-        """Whether it stops at the start of passes: a function breakpoint on `backward`."""
+        """Whether it stops at the start of a pass: a function breakpoint on `backward`."""
         return self.kind == FUNCTION and self.where == PASS
 
     def to_json(self, client: Client) -> JsonObject:
-        """Return it as the editor reads it."""
+        """Return the `Breakpoint` of the protocol."""
         body: JsonObject = {"id": self.id, "verified": self.breakpoint is not None}
         if self.kind == LINE:
             line = client.line(self.actual_line or self.line)
@@ -93,7 +95,7 @@ class EditorBreakpoint:
 
 
 class EditorBreakpoints:
-    """All breakpoints that the editor has told."""
+    """All breakpoints that the editor has set."""
 
     def __init__(self) -> None:
         self._breakpoints: dict[tuple[str, str], list[EditorBreakpoint]] = {}
@@ -105,11 +107,11 @@ class EditorBreakpoints:
     def replace(
         self, kind: str, path: str, breakpoints: Sequence[EditorBreakpoint]
     ) -> list[EditorBreakpoint]:
-        """Let these be all of a kind, in a path; return those that were before."""
+        """Replace the breakpoints of one kind and path; return the previous ones."""
         before = self._breakpoints.pop((kind, path), [])
         used_ids = {breakpoint.id for breakpoint in self}
         for breakpoint in breakpoints:
-            # By what it is, and by no count: so it is the same in the next run of the program.
+            # A hash, and not a counter: the id must be the same in the next run of the program.
             breakpoint.id = crc32(
                 f"{kind}\n{breakpoint.where}\n{breakpoint.line}".encode(errors="replace")
             )
@@ -120,7 +122,7 @@ class EditorBreakpoints:
         return before
 
     def of(self, stops: Iterable[Breakpoint]) -> list[EditorBreakpoint]:
-        """Return those that stand behind some breakpoints of a walk."""
+        """Return the editor's breakpoints for these breakpoints of the walk."""
         return [
             breakpoint for stop in stops for breakpoint in self if breakpoint.breakpoint is stop
         ]
@@ -132,11 +134,11 @@ class BreakpointSetter:
     Parameters
     ----------
     walk, namespace
-        The pass, and what its conditions are evaluated in.
+        The pass, and the namespace in which conditions are evaluated.
     blame
-        Asked for the first number that is not finite.
+        Returns the first non-finite number.
     say
-        Writes the messages of log points.
+        Prints the messages of log points.
     """
 
     def __init__(
@@ -149,7 +151,7 @@ class BreakpointSetter:
         self.walk, self.namespace, self.blame, self.say = walk, namespace, blame, say
 
     def set(self, breakpoint: EditorBreakpoint) -> None:
-        """Let a breakpoint stop in this pass, if it fits a step; say of others why not."""
+        """Set a breakpoint in this pass if it matches a step; otherwise store the reason in it."""
         breakpoint.breakpoint, breakpoint.is_pending, breakpoint.actual_line = None, False, 0
         if breakpoint.is_pass:
             breakpoint.breakpoint = self.walk.add(
@@ -177,7 +179,7 @@ class BreakpointSetter:
             )
 
     def remove(self, breakpoint: EditorBreakpoint) -> None:
-        """Let it stop no more."""
+        """Remove a breakpoint from this pass."""
         if breakpoint.breakpoint is not None:
             self.walk.breakpoints.pop(breakpoint.breakpoint.id, None)
 
@@ -188,18 +190,18 @@ class BreakpointSetter:
         if breakpoint.kind == DATA:
             return at_change_of(operations, names.find(breakpoint.where), names)
         if breakpoint.kind == EXCEPTION:
-            return self._blame_text()
+            return self._at_blame()
         places = at_word(operations, breakpoint.where, names)
         return places if places.steps else at_function(operations, breakpoint.where)
 
-    def _blame_text(self) -> StepSelection:
-        """Return the step of the operation that is to blame, or where its number is first met."""
+    def _at_blame(self) -> StepSelection:
+        """Select the step of the operation to blame, or the first step that uses its result."""
         blame, operations = self.blame(), self.walk.operations
         if blame is None:
             return StepSelection("inf or nan", ())
-        guilty = blame.made_by or blame.node
+        blamed = blame.made_by or blame.node
         for index, node in enumerate(operations):
-            if node is guilty or any(parent is guilty for parent in _constants(node, guilty)):
+            if node is blamed or any(parent is blamed for parent in _constants(node, blamed)):
                 return StepSelection("inf or nan", {index})
         return at_nonfinite(operations)
 
@@ -208,14 +210,14 @@ class BreakpointSetter:
         return lambda step: self.say(read_log(step))
 
 
-def _constants(node: Node, guilty: Node) -> tuple[Node, ...]:
-    """Return the operands of a node, if what is to blame is no step itself."""
-    is_step = bool(guilty.parents) and guilty.requires_grad
+def _constants(node: Node, blamed: Node) -> tuple[Node, ...]:
+    """Return the operands of a node, or nothing if the node to blame has its own step."""
+    is_step = bool(blamed.parents) and blamed.requires_grad
     return () if is_step else node.parents
 
 
 def _first_line_around(location: Location, breakpoint: EditorBreakpoint) -> int:
-    """Return the line at which an expression begins that a breakpoint stands in."""
+    """Return the first line of the expression that contains the line of a breakpoint."""
     lines = [
         frame.line
         for frame in location.frames

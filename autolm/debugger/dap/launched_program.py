@@ -1,6 +1,6 @@
-"""The process of a program that an editor has launched: it talks to the adapter alone.
+"""The process of a program that an editor has launched; it connects to the adapter only.
 
-What the program prints goes to its own streams, which the adapter reads.
+The program's output goes to the standard streams of the process, which the adapter reads.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from autolm.debugger.prompt import error_line
 from autolm.outside.terminal import print_safely
 from autolm.walking.program import Program, ProgramError, program_traceback
 
-SECRET = "AUTOLM_DAP_SECRET"  # by which the adapter knows the process that it has started
+SECRET = "AUTOLM_DAP_SECRET"  # variable: identifies this process to the adapter
 
 
 def main() -> int:
-    """Run a program for the adapter that listens at the port given; return its exit code."""
+    """Run a program for the adapter at the port in `sys.argv`; return its exit code."""
     connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
     connection.sendall(os.environ.pop(SECRET).encode() + b"\n")
     for stream in (sys.stdout, sys.stderr):

@@ -22,7 +22,8 @@ from autolm.outside.message import message
 from autolm.outside.terminal import words_of
 
 JsonObject = dict[str, Any]
-HEADER = re.compile(rb"Content-Length: *(\d{1,9})\r\n\r\n", re.IGNORECASE)  # the only one there is
+# The only header of the protocol.
+HEADER = re.compile(rb"Content-Length: *(\d{1,9})\r\n\r\n", re.IGNORECASE)
 HEADER_NAME = b"content-length:"
 MAX_HEADER_SIZE = 64  # bytes
 MAX_MESSAGE_SIZE = 1 << 28  # bytes
@@ -30,7 +31,7 @@ CHUNK = 65536  # bytes
 
 
 class RequestError(ValueError):
-    """A request that cannot be done; the message is one line for the user."""
+    """A request cannot be fulfilled; the message is one line for the user."""
 
 
 class MalformedMessage(ValueError):
@@ -43,7 +44,7 @@ class Channel:
     Attributes
     ----------
     fault
-        Why the stream was given up, if bytes came that are not a message; else empty.
+        Why reading stopped, if the stream had bytes that are not a message; otherwise empty.
 
     Examples
     --------
@@ -64,15 +65,15 @@ class Channel:
     @classmethod
     def over_socket(cls, connection: socket.socket) -> Channel:
         """Return the channel over a connection."""
-        if connection.family == socket.AF_INET:  # what is short is not to wait for more
-            with suppress(OSError):  # it was closed
+        if connection.family == socket.AF_INET:  # send short messages without delay
+            with suppress(OSError):  # the connection is closed
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return cls(connection.makefile("rb"), connection.makefile("wb"), connection)
 
     def begins_with(self, word: str) -> bool:
-        """Read a line, and return whether it is this secret word."""
+        """Read a line, and compare it with a secret word in constant time."""
         line = b""
-        with suppress(OSError, ValueError):  # it was closed
+        with suppress(OSError, ValueError):  # the stream is closed
             line = self._reader.readline(MAX_HEADER_SIZE * 2)
         return hmac.compare_digest(line, word.encode() + b"\n")
 
@@ -82,18 +83,18 @@ class Channel:
         Parameters
         ----------
         longest
-            How many bytes of JSON it may have.
+            The maximum size of the JSON, in bytes.
 
         Returns
         -------
-        The message; None at the end of the stream, and for bytes that are not a message: then
-        `fault` says what is wrong with them.
+        The message, or None at the end of the stream and for bytes that are not a message. In the
+        latter case `fault` says what is wrong.
         """
         try:
             return self._receive(longest)
         except MalformedMessage as error:
             self.fault = words_of(error)
-        except (OSError, ValueError):  # it was closed
+        except (OSError, ValueError):  # the stream is closed
             pass
         return None
 
@@ -113,7 +114,7 @@ class Channel:
         return _parsed(body) if len(body) == length else None
 
     def _receive_header(self) -> int | None:
-        """Read a header byte by byte, up to the first wrong one; return the length it gives."""
+        """Read a header byte by byte, up to the first wrong byte; return the length."""
         header = b""
         while not header.endswith(b"\r\n\r\n"):
             byte = self._reader.read(1)
@@ -138,7 +139,7 @@ class Channel:
         return int(match[1])
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message, with the next number; to one who has gone, nothing."""
+        """Send a message with the next sequence number; do nothing if the stream is closed."""
         with self._lock, suppress(OSError, ValueError):
             self._sent += 1
             body = json.dumps({"seq": self._sent, **message}).encode()
@@ -146,15 +147,15 @@ class Channel:
             self._writer.flush()
 
     def shut_down(self) -> None:
-        """Let whoever reads at either end come to the end."""
+        """Shut the connection down, so that the readers at both ends stop."""
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
 
     def close_after_peer(self, patience: float) -> None:
-        """Close after the other end has: closing on what it still sends would lose our last.
+        """Close after the peer has closed, or after `patience` seconds.
 
-        After `patience` seconds it is closed in any case.
+        Closing while the peer still sends could lose the last messages to it.
         """
         if self._connection is not None:
             end = time.monotonic() + patience
@@ -167,7 +168,7 @@ class Channel:
         self.close()
 
     def close(self) -> None:
-        """Let go of the streams, when nobody reads them any more."""
+        """Close the streams and the connection; no thread may still read them."""
         for stream in (self._reader, self._writer, self._connection):
             if stream is not None:
                 with suppress(OSError, ValueError):
@@ -178,11 +179,11 @@ class Channel:
         self.send({"type": "event", "event": name, "body": body})
 
     def answer(self, request: JsonObject, body: Mapping[str, Any] | None = None) -> None:
-        """Say that a request was done."""
+        """Send the response of a request that succeeded."""
         self.send({**_response(request), "success": True, "body": body or {}})
 
     def refuse(self, request: JsonObject, why: str) -> None:
-        """Say why a request was not; a dialog shows it only where the user has to act."""
+        """Send the response of a failed request; a dialog shows it only if the user must act."""
         why = say(why)
         needs_user = request.get("command") in ("launch", "attach", "restart")
         error = {"id": 1, "format": "{why}", "variables": {"why": why}, "showUser": needs_user}
@@ -211,7 +212,7 @@ def _response(request: JsonObject) -> JsonObject:
 
 
 def command_of(request: JsonObject) -> tuple[str, JsonObject]:
-    """Return what a request asks for, and its arguments."""
+    """Return the command of a request, and its arguments."""
     command, arguments = request.get("command"), request.get("arguments")
     arguments = {} if arguments is None else arguments
     if request.get("type") != "request" or not isinstance(command, str):
@@ -231,7 +232,7 @@ KIND_NAMES = {
 
 
 def read_argument(arguments: JsonObject, name: str, kind: type[Any], default: Any = ...) -> Any:
-    """Return an argument, if it is of this kind; left out or null, the default, if there is one."""
+    """Return an argument after a check of its type; `default` replaces a missing or null one."""
     value = arguments.get(name)
     if value is None and default is not ...:
         return default

@@ -20,26 +20,26 @@ from autolm.walking.variable_tree import VariableItem, VariableTree
 from autolm.walking.walk import Walk
 from autolm.walking.wording import NOT_COMPUTED, show
 
-MAX_CHILDREN = 1000  # children that are sent at once to an editor that asks for no page
+MAX_CHILDREN = 1000  # how many are sent to an editor that does not ask for pages
 
 
 @dataclass
 class OpenBranch:
-    """A branch that the editor may open, and the lines of it that it has seen."""
+    """A branch that the editor may open, and its children that were sent, by name."""
 
     branch: VariableItem
-    seen: dict[str, VariableItem] = field(default_factory=dict)
+    children: dict[str, VariableItem] = field(default_factory=dict)
 
 
 class Panes:
-    """Everything to be seen; what was numbered at one stop is forgotten at the next.
+    """The stack and the variables at a stop; their reference numbers are valid until the next stop.
 
     Parameters
     ----------
     client, walk, namespace
-        The editor, the pass, and what is evaluated in.
-    stack, describing, variables
-        What is shown: the calls, the nodes, and the variables of the program.
+        The conventions of the editor, the pass, and the namespace of expressions.
+    stack, tree, variables
+        The calls, the tree of the nodes, and the variables of the program.
     """
 
     def __init__(
@@ -48,25 +48,25 @@ class Panes:
         walk: Walk,
         namespace: Namespace,
         stack: Stack,
-        describing: VariableTree,
+        tree: VariableTree,
         variables: Mapping[str, Any],
     ) -> None:
         self.client, self.walk, self.namespace = client, walk, namespace
-        self.stack, self.tree, self.variables = stack, describing, variables
+        self.stack, self.tree, self.variables = stack, tree, variables
         self._opened: dict[int, OpenBranch] = {}
         self._frames: list[StackFrame] = []
         self._first_frame = self._last_branch = 1
 
     def reset(self) -> None:
-        """Begin anew, at another stop."""
+        """Start a new stop: read the stack, and forget the branches of the last stop."""
         self._opened.clear()
         self._first_frame += len(self._frames)
         self._frames = self.stack.frames()
 
-    # The calls
+    # Stack
 
     def frames(self, start: int, levels: int) -> JsonObject:
-        """Return the stack, innermost first, or of it the `levels` calls from `start`."""
+        """Return `levels` frames of the stack from `start`, innermost first; 0 for all of them."""
         frames_shown = [
             {
                 "id": self._first_frame + i,
@@ -80,22 +80,22 @@ class Panes:
         return {"stackFrames": frames_shown[start:end], "totalFrames": len(frames_shown)}
 
     def frame(self, number: int) -> StackFrame:
-        """Return the call of a number."""
+        """Return the frame with this number."""
         index = number - self._first_frame
         if not 0 <= index < len(self._frames):
             raise RequestError(message("frame {number} does not exist at this stop", number=number))
         return self._frames[index]
 
-    # What is in them
+    # Variables
 
     def scopes(self) -> list[JsonObject]:
-        """Return what can be opened: Step, Operands, Leaves, Program."""
-        describing = self.tree
+        """Return the scopes of a frame: Step, Operands, Leaves, Program."""
+        tree = self.tree
         branches = (
-            describing.step(),
-            describing.operands(),
-            describing.leaves(),
-            describing.program(self.variables),
+            tree.step(),
+            tree.operands(),
+            tree.leaves(),
+            tree.program(self.variables),
         )
         return [
             {
@@ -107,7 +107,7 @@ class Panes:
         ]
 
     def variables_of(self, arguments: JsonObject) -> list[JsonObject]:
-        """Return what is inside a branch, or a page of it."""
+        """Return the children of a branch, or a page of them."""
         opened = self._branch(read_argument(arguments, "variablesReference", int))
         kind, branch = read_argument(arguments, "filter", str, ""), opened.branch
         if kind and (kind == "indexed") != bool(branch.size):
@@ -127,11 +127,11 @@ class Panes:
                     ),
                 )
             ]
-        opened.seen.update((_line(child.name), child) for child in children)
+        opened.children.update((_line(child.name), child) for child in children)
         return [self.variable(child) for child in children]
 
     def variable(self, item: VariableItem) -> JsonObject:
-        """Return a line of the tree as the editor reads it."""
+        """Return an item of the tree as a `Variable` of the protocol."""
         body: JsonObject = {
             "name": _line(item.name),
             "value": _line(item.text),
@@ -147,7 +147,7 @@ class Panes:
         return body
 
     def value(self, text: str) -> JsonObject:
-        """Return what an expression evaluates to."""
+        """Return the value of an expression, as the body of a response."""
         text = text.strip()
         if text in self.namespace.missing_gradients(text):
             item = VariableItem(text, f"{NOT_COMPUTED}   nothing has arrived yet")
@@ -157,14 +157,14 @@ class Panes:
         return {"result": body.pop("value"), **body}
 
     def clipboard_text(self, text: str) -> str:
-        """Return what an expression evaluates to as Python that can be pasted."""
+        """Return the value of an expression as Python that can be pasted."""
         if text.strip() in self.namespace.missing_gradients(text):
             return NOT_COMPUTED
         value = self.namespace.evaluate(text)
         return repr(value.data if isinstance(value, Node) else value)
 
     def _result(self, item: VariableItem) -> JsonObject:
-        """Return a value as the body of a response, which has no name."""
+        """Return an item as the body of a response, without its name."""
         body = self.variable(item)
         return {key: body[key] for key in body.keys() - {"name", "evaluateName"}}
 
@@ -180,19 +180,19 @@ class Panes:
             )
         return self._opened[number]
 
-    # What if
+    # Edits
 
     def child(self, number: int, name: str) -> VariableItem:
-        """Return the line of a name in a branch."""
+        """Return the child of a branch with this name."""
         opened = self._branch(number)
-        if name not in opened.seen:
-            opened.seen.update((_line(item.name), item) for item in opened.branch.children())
-        if name not in opened.seen:
+        if name not in opened.children:
+            opened.children.update((_line(item.name), item) for item in opened.branch.children())
+        if name not in opened.children:
             raise RequestError(message("no variable {name} here", name=name))
-        return opened.seen[name]
+        return opened.children[name]
 
     def node_of(self, number: int, name: str) -> Node:
-        """Return the node that a line is about, if it is its data or its gradient."""
+        """Return the node of a child; `data` and `grad` are children of the node itself."""
         child, branch = self.child(number, name), self._branch(number).branch
         node = branch.node if name in ("data", "grad") else child.node
         if node is None:
@@ -200,18 +200,18 @@ class Panes:
         return node
 
     def find_settable(self, text: str) -> tuple[Node, tuple[Any, ...]]:
-        """Read an expression that names a node's data, or a part of it: `w`, `W.data[0, 1]`."""
-        tree = parsed_expression(text.strip())
+        """Return the node and the index that an expression names: `w`, `W.data[0, 1]`."""
+        syntax = parsed_expression(text.strip())
         nodes = self.namespace.names.nodes_named(text.strip())
         if len(nodes) == 1:
             return nodes[0], ()
-        if isinstance(tree, ast.Attribute) and tree.attr == "data":
-            return self.find_settable(ast.unparse(tree.value))
-        if isinstance(tree, ast.Subscript):
-            owner = ast.unparse(tree.value)
+        if isinstance(syntax, ast.Attribute) and syntax.attr == "data":
+            return self.find_settable(ast.unparse(syntax.value))
+        if isinstance(syntax, ast.Subscript):
+            owner = ast.unparse(syntax.value)
             if owner.endswith(".data") or isinstance(self.namespace.evaluate(owner), Node):
                 node, outer = self.find_settable(owner)
-                index = self.namespace.evaluate(ast.unparse(tree.slice))
+                index = self.namespace.evaluate(ast.unparse(syntax.slice))
                 return node, (*outer, *(index if isinstance(index, tuple) else (index,)))
         value = self.namespace.evaluate(text)
         if isinstance(value, Node):
@@ -221,9 +221,9 @@ class Panes:
         )
 
     def set(self, node: Node, place: tuple[Any, ...], text: str) -> JsonObject:
-        """Let a node's data, or a part of it, be what a text evaluates to; compute all anew.
+        """Set a node's data, or a part of it, to the value of an expression, and recompute.
 
-        The text may be the one that was shown, with another number in it: `−3   grad –`.
+        The text may be the displayed one with its number changed: `−3   grad –`.
         """
         data = self.namespace.evaluate(text.partition("   grad ")[0].replace("−", "-"))
         if place:
@@ -234,5 +234,5 @@ class Panes:
 
 
 def _line(text: str) -> str:
-    """Write what a program named or holds as a line of a pane."""
+    """Return a name or a value of the program as one printable line."""
     return printable(text, LONGEST)

@@ -39,9 +39,9 @@ from autolm.walking.runner import RunResult, is_within
 from autolm.walking.variable_tree import VariableTree
 from autolm.walking.walk import Walk
 
-THREAD = 1  # there is one: the pass
-Move = Callable[[], RunResult | None]  # None: a way that was not stopped by anything
-MAX_GOTO_TARGETS = 50  # of a line, to go to
+THREAD = 1  # the id of the only thread, which runs the pass
+Move = Callable[[], RunResult | None]  # None: the move ended by itself
+MAX_GOTO_TARGETS = 50  # of one line
 
 
 class PassHandler:
@@ -50,17 +50,17 @@ class PassHandler:
     Parameters
     ----------
     walk, variables, call
-        The pass, and what the program has and where it was when it began it.
+        The pass, and the program's variables and stack at the call of `backward()`.
     channel, client, editor_breakpoints
-        The editor, how it counts, and the breakpoints that it has told.
+        The connection to the editor, its conventions, and its breakpoints.
     pause, detached
-        Set when the editor wants to stop; when it has gone.
-    answer
-        Answers a request that came while this visit is on; the queue `requests` holds them, and
-        None wakes it.
+        Set when the editor asks for a stop; set when it has disconnected.
+    requests, answer
+        The queue of requests that arrive during this pass, in which None only wakes the handler;
+        the function that answers one of them.
     passes, stops_at_every_pass
-        The passes of the program, and whether to stop at the start of every one; None inside a
-        graph that was opened.
+        The passes of the program, None inside an opened graph; whether to stop at the start of
+        each.
     """
 
     def __init__(
@@ -86,23 +86,24 @@ class PassHandler:
         self.console = DebugConsole(walk, variables, call, pause, passes)
         self.names, self.namespace = self.console.names, self.console.namespace
         self.name = self.names(walk.root)
-        describing = VariableTree(walk, self.names, self.console.tokens)
+        tree = VariableTree(walk, self.names, self.console.tokens)
         stack = self.console.stack
-        self.panes = Panes(client, walk, self.namespace, stack, describing, variables)
+        self.panes = Panes(client, walk, self.namespace, stack, tree, variables)
         self.setter = BreakpointSetter(walk, self.namespace, self.blame, self._log)
-        self._move: Move | None = None  # what was asked for last, and is to be done
-        self._has_move, self._leaves_pass = True, False  # it is on its way to the first stop
-        self._breakpoints_changed = False  # whether breakpoints were told while it moved
-        self._continues = False  # whether it may go on past the end of the pass
+        self._move: Move | None = None  # the move that was requested last
+        self._has_move, self._leaves_pass = True, False  # the run to the first stop is a move
+        self._breakpoints_changed = False  # whether breakpoints were set during a move
+        self._continues = False  # whether a move may continue past the end of the pass
 
-    # From stop to stop
+    # Stops
 
     def run(self, stop_on_entry: bool, entered_by: Sequence[EditorBreakpoint] = ()) -> None:
-        """Walk as the editor wants, until it lets the program go on, or has gone."""
-        for each in self.editor_breakpoints:
-            self.set(each)
+        """Walk the pass until the editor continues the program, or disconnects."""
+        for breakpoint in self.editor_breakpoints:
+            self.set(breakpoint)
         breakpoints = self.walk.breakpoints_here()
-        breakpoints += tuple(each.breakpoint for each in entered_by if each.breakpoint is not None)
+        entry_breakpoints = (breakpoint.breakpoint for breakpoint in entered_by)
+        breakpoints += tuple(stop for stop in entry_breakpoints if stop is not None)
         stopped = RunResult("interrupted" if self.pause.is_set() else "entry", breakpoints)
         if stopped.reason == "entry" and not breakpoints and not stop_on_entry:
             self._continues = True
@@ -119,24 +120,24 @@ class PassHandler:
                 stopped = move() or RunResult("until")
             except bdb.BdbQuit:
                 raise
-            except Exception as error:  # of a user's rule: it is told, and one can go elsewhere
+            except Exception as error:  # a user's rule has failed; other moves stay possible
                 self._say(f"{error_line(error)}\n", "stderr")
                 stopped = RunResult("until")
 
     def _has_further_stops(self) -> bool:
-        """Whether the program may stop in a later pass."""
+        """Return whether the program may stop in a later pass."""
         return self.passes is not None and (
             self.stops_at_every_pass or any(True for _ in self.editor_breakpoints)
         )
 
     def _leave_pass(self, *, enters_next: bool = False) -> None:
-        """Await the next stop in the program."""
+        """Set the next stop of the program."""
         if self.passes is not None:
             number = self.passes.count if enters_next or self.stops_at_every_pass else None
             self.passes.wait(number, has_breakpoints=any(True for _ in self.editor_breakpoints))
 
     def _next_move(self) -> Move | None:
-        """Answer requests until one of them moves; None when the pass is to be left."""
+        """Answer requests until one of them moves; return None to leave the pass."""
         self._has_move = self._continues = False
         while not self._has_move and not self.detached.is_set():
             request = self.requests.get()
@@ -156,7 +157,7 @@ class PassHandler:
         self._leaves_pass = True
 
     def _run_to_stop(self, move: Move) -> RunResult:
-        """Go a long way; breakpoints that are told meanwhile hold from then on."""
+        """Run a long move; breakpoints that are set meanwhile apply at once."""
         while True:
             self._breakpoints_changed = False
             stopped = move() or RunResult("until")
@@ -172,7 +173,7 @@ class PassHandler:
         return self._breakpoints_changed or self.pause.is_set() or self.detached.is_set()
 
     def _report_stop(self, stopped: RunResult) -> None:
-        """Tell the editor that and why it stands."""
+        """Tell the editor that the walk has stopped, and why."""
         self.pause.clear()
         self.panes.reset()
         for stop in stopped.breakpoints:
@@ -208,30 +209,30 @@ class PassHandler:
 
     # Breakpoints
 
-    def set(self, each: EditorBreakpoint) -> None:
-        """Let a breakpoint hold in this pass; the editor is told if that changes what it knew."""
-        before = each.to_json(self.client)
-        self.setter.set(each)
-        if each.breakpoint is not None:
-            self.console.register_breakpoint(each.breakpoint)
-        now = each.to_json(self.client)
+    def set(self, breakpoint: EditorBreakpoint) -> None:
+        """Set a breakpoint in this pass, and notify the editor if this changes its state."""
+        before = breakpoint.to_json(self.client)
+        self.setter.set(breakpoint)
+        if breakpoint.breakpoint is not None:
+            self.console.register_breakpoint(breakpoint.breakpoint)
+        now = breakpoint.to_json(self.client)
         if now != before:
             self.channel.event("breakpoint", reason="changed", breakpoint=now)
 
     def replace_breakpoints(
-        self, before: Sequence[EditorBreakpoint], told: Sequence[EditorBreakpoint]
+        self, removed: Sequence[EditorBreakpoint], added: Sequence[EditorBreakpoint]
     ) -> None:
-        """Let breakpoints hold instead of others; that they do is said in the answer."""
-        for each in before:
-            self.setter.remove(each)
-        for each in told:
-            self.setter.set(each)
-            if each.breakpoint is not None:
-                self.console.register_breakpoint(each.breakpoint)
+        """Replace breakpoints in this pass; the caller's response tells the editor their state."""
+        for breakpoint in removed:
+            self.setter.remove(breakpoint)
+        for breakpoint in added:
+            self.setter.set(breakpoint)
+            if breakpoint.breakpoint is not None:
+                self.console.register_breakpoint(breakpoint.breakpoint)
         self._breakpoints_changed = True
 
     def blame(self) -> Blame | None:
-        """Return where the first number is that is not finite, as the numbers are now."""
+        """Find the first non-finite number in the current data."""
         with use_variables(self.variables):
             return blame_nonfinite(self.walk.root)
 
@@ -243,7 +244,7 @@ class PassHandler:
     # Moves
 
     def on_next(self, arguments: JsonObject) -> None:
-        """Do a node's step."""
+        """Run a step; with granularity `instruction`, send one contribution."""
         if read_argument(arguments, "granularity", str, "") == "instruction":
             return self.on_stepIn(arguments)
         self._forward(lambda: self.walk.run(until=lambda step: True))
@@ -253,7 +254,7 @@ class PassHandler:
         self._forward(self._send)
 
     def on_stepOut(self, arguments: JsonObject) -> None:
-        """Go to the end of the module."""
+        """Run to the end of the module."""
         ahead = self.walk.next_node
         scope = "" if ahead is None else ahead.scope
         self._forward(
@@ -261,7 +262,7 @@ class PassHandler:
         )
 
     def on_continue(self, arguments: JsonObject) -> JsonObject:
-        """Go to the next breakpoint, or to the end of the pass; from there, let the program go."""
+        """Run to the next breakpoint or the end of the pass; from there, continue the program."""
         is_end = self.walk.next_node is None
         self._forward(
             lambda: self._run_to_stop(lambda: self.walk.run(interrupted=self._interrupted))
@@ -272,20 +273,20 @@ class PassHandler:
         return {"allThreadsContinued": True}
 
     def on_stepBack(self, arguments: JsonObject) -> None:
-        """Undo a node's step, or what was sent of it; by instructions, one contribution."""
+        """Undo a step; with granularity `instruction`, undo one contribution."""
         if read_argument(arguments, "granularity", str, "") == "instruction":
             self._request_move(self._unsend)
         else:
             self._request_move(lambda: self.walk.run_back(until=lambda step: True))
 
     def on_reverseContinue(self, arguments: JsonObject) -> None:
-        """Go back to a breakpoint, or to the start of the pass."""
+        """Go back to the previous breakpoint, or to the start of the pass."""
         self._request_move(
             lambda: self._run_to_stop(lambda: self.walk.run_back(interrupted=self._interrupted))
         )
 
     def on_gotoTargets(self, arguments: JsonObject) -> JsonObject:
-        """List the steps that a line has made."""
+        """List the steps that a line has created."""
         source = read_argument(arguments, "source", dict)
         path = self.client.path(read_argument(source, "path", str))
         line = read_argument(arguments, "line", int) + 1 - self.client.first_line
@@ -299,14 +300,14 @@ class PassHandler:
         }
 
     def on_goto(self, arguments: JsonObject) -> None:
-        """Go to before a step, forwards or back."""
+        """Go to a step, forward or backward."""
         step = read_argument(arguments, "targetId", int)
         if not 0 <= step < len(self.walk.operations):
             raise RequestError(message("goto: step {step} does not exist", step=step))
         self._request_move(lambda: self._go(step, "goto"))
 
     def on_restartFrame(self, arguments: JsonObject) -> None:
-        """Go back to the start of a module, or of the pass; of a step, undo what was sent."""
+        """Go back to the start of a module or of the pass; at a step, undo its contributions."""
         called = self.panes.frame(read_argument(arguments, "frameId", int))
         if called.place in self.call or self.walk.next_node is None:
             self._request_move(lambda: self._go(0, "restart"))
@@ -322,7 +323,7 @@ class PassHandler:
         return start
 
     def _forward(self, move: Move) -> None:
-        """Move; from the end of the pass, to the start of the next one."""
+        """Request a move; at the end of the pass, leave it for the start of the next one."""
         if self.walk.next_node is None:
             self._leave()
             self._leave_pass(enters_next=True)
@@ -341,10 +342,10 @@ class PassHandler:
     def _unsend(self) -> RunResult:
         return RunResult("until" if self.walk.unsend() else "start")
 
-    # Looks
+    # Inspection
 
     def on_stackTrace(self, arguments: JsonObject) -> JsonObject:
-        """Return the operation, its modules and the call of `backward()`."""
+        """Return the stack: the operation, its modules, and the call of `backward()`."""
         start, levels = (
             read_argument(arguments, "startFrame", int, 0),
             read_argument(arguments, "levels", int, 0),
@@ -352,16 +353,16 @@ class PassHandler:
         return self.panes.frames(max(0, start), max(0, levels))
 
     def on_scopes(self, arguments: JsonObject) -> JsonObject:
-        """Return what can be opened."""
+        """Return the scopes of a frame."""
         self.panes.frame(read_argument(arguments, "frameId", int))
         return {"scopes": self.panes.scopes()}
 
     def on_variables(self, arguments: JsonObject) -> JsonObject:
-        """Return what is inside."""
+        """Return the children of a branch."""
         return {"variables": self.panes.variables_of(arguments)}
 
     def on_lineGradients(self, arguments: JsonObject) -> JsonObject:
-        """Return the gradients beside the lines of a file. A request of our own, for VS Code."""
+        """Return the gradients to show next to lines of a file; our own request, for VS Code."""
         path = self.client.path(read_argument(arguments, "path", str))
         texts = line_gradients(self.walk, self.names, path)
         return {
@@ -372,7 +373,7 @@ class PassHandler:
         }
 
     def on_evaluate(self, arguments: JsonObject) -> JsonObject:
-        """Return the value of an expression; in the console, do a command of the prompt."""
+        """Return the value of an expression; in the console, run a command of the prompt."""
         text, frame = (
             read_argument(arguments, "expression", str),
             read_argument(arguments, "frameId", int, None),
@@ -403,11 +404,11 @@ class PassHandler:
         return output
 
     def _tell_continued(self) -> None:
-        """Tell the editor of a move that it has not asked for itself, before where it stops."""
+        """Tell the editor that a console command has moved; the stop is reported next."""
         self.channel.event("continued", threadId=THREAD, allThreadsContinued=True)
 
     def _go_inside(self, root: Any, upstream: Any, variables: Mapping[str, Any]) -> None:
-        """Walk a graph that was opened inside this step, and come back."""
+        """Walk a graph that a command has opened inside this step, and return."""
         outer_root = latest_root.get()
         with Walk(root, upstream) as walk:
             inner = PassHandler(
@@ -429,7 +430,7 @@ class PassHandler:
         latest_root.set(outer_root)
 
     def on_completions(self, arguments: JsonObject) -> JsonObject:
-        """Complete what is typed in the console."""
+        """Complete the text in the console."""
         text = read_argument(arguments, "text", str)
         column = read_argument(arguments, "column", int) - self.client.first_column
         encoded = text.encode("utf-16-le", "surrogatepass")[: max(0, column) * 2]
@@ -442,17 +443,17 @@ class PassHandler:
         return {"targets": [{"label": completion, **place} for completion in completions]}
 
     def on_exceptionInfo(self, arguments: JsonObject) -> JsonObject:
-        """Say what blame says."""
+        """Explain where the first non-finite number comes from."""
         return {
             "exceptionId": "inf or nan",
             "description": self._blame_text(),
             "breakMode": "always",
         }
 
-    # What if
+    # Edits
 
     def on_setVariable(self, arguments: JsonObject) -> JsonObject:
-        """Change a number of the graph that is shown."""
+        """Set the data of a node that a pane shows."""
         number, name = (
             read_argument(arguments, "variablesReference", int),
             read_argument(arguments, "name", str),
@@ -467,14 +468,14 @@ class PassHandler:
         return answer
 
     def on_setExpression(self, arguments: JsonObject) -> JsonObject:
-        """Change a number of the graph, by an expression that names it."""
+        """Set the data of a node, or a part of it, that an expression names."""
         node, place = self.panes.find_settable(read_argument(arguments, "expression", str))
         answer = self.panes.set(node, place, read_argument(arguments, "value", str))
         self._report_change()
         return answer
 
     def _report_change(self) -> None:
-        """Let the editor show all numbers anew; what is to blame may be another now."""
+        """Make the editor reload all values, and set exception breakpoints for the new data."""
         for breakpoint in self.editor_breakpoints:
             if breakpoint.kind == EXCEPTION:
                 self.setter.remove(breakpoint)
@@ -483,7 +484,7 @@ class PassHandler:
             self.channel.event("invalidated", areas=["variables"])
 
     def on_dataBreakpointInfo(self, arguments: JsonObject) -> JsonObject:
-        """Say by what a breakpoint on the gradient of a number is told."""
+        """Return the id of a data breakpoint on the gradient of a node."""
         name, number = (
             read_argument(arguments, "name", str),
             read_argument(arguments, "variablesReference", int, None),

@@ -1,7 +1,7 @@
-"""A port of this machine that obeys only an editor that shows the token of this port.
+"""A port of this machine that accepts only an editor with the token of this port.
 
 Every program of this machine can connect to a port, and every web page can make a browser do so.
-A token that only the user's terminal shows tells the editor from them.
+The token, which only the user's terminal shows, distinguishes the editor from them.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from autolm.debugger.prompt import error_line
 from autolm.outside.message import message
 from autolm.outside.terminal import print_safely
 
-VARIABLE = "AUTOLM_DAP_TOKEN"  # a token that the user chooses, for an editor's configuration
+VARIABLE = "AUTOLM_DAP_TOKEN"  # a token chosen by the user, for an editor's configuration
 SHORTEST_TOKEN = 16  # characters
-MAX_REQUEST_SIZE = 1 << 20  # bytes of a message from a client that has not shown the token
-MAX_WAITING = 64  # clients that have not shown it; the oldest makes room for the next
-PATIENCE = 2  # seconds that a client has to read why it is refused
-POLL_INTERVAL = 0.05  # seconds between two looks at what else happens while a client is awaited
+MAX_REQUEST_SIZE = 1 << 20  # bytes, for a client that has not sent the token
+MAX_WAITING = 64  # clients that have not sent it; then the oldest is disconnected
+PATIENCE = 2  # seconds for a refused client to read the reason
+POLL_INTERVAL = 0.05  # seconds between two calls of `poll` while waiting for a client
 
 T = TypeVar("T")
 
 
 class Editor(NamedTuple):
-    """An editor that has shown the token.
+    """An editor that has sent the token.
 
     Attributes
     ----------
     channel
         The connection to it.
     client
-        The arguments of its `initialize`, which has been answered.
+        The arguments of its `initialize` request, which has been answered.
     request
-        Its `launch` or `attach`, which has not.
+        Its `launch` or `attach` request, which has not been answered.
     """
 
     channel: Channel
@@ -53,23 +53,23 @@ class Editor(NamedTuple):
 
 
 def listen(port: int) -> socket.socket:
-    """Return a server at this port of this machine, which nobody else can reach.
+    """Return a server socket at this port of localhost.
 
     Raises
     ------
     OSError
-        When the port cannot be used.
+        If the port cannot be used.
     """
     return socket.create_server(("127.0.0.1", port))
 
 
 def wait_for_editor(server: socket.socket) -> Editor:
-    """Print where the server listens and its token; return the first editor that shows it.
+    """Print the address and the token of a server; return the first editor that sends the token.
 
     Raises
     ------
     ValueError
-        When the environment gives a token that is too short.
+        If the token in the environment is too short.
     """
     token, printed = _choose_token()
     place = "{}:{}".format(*server.getsockname())
@@ -78,8 +78,8 @@ def wait_for_editor(server: socket.socket) -> Editor:
 
 
 def _choose_token() -> tuple[str, str]:
-    """Return the token, and how it is printed: one that the user chose is not shown."""
-    chosen = os.environ.pop(VARIABLE, "")  # a child of this program has no part in it
+    """Return the token and the text to print, which hides a token that the user chose."""
+    chosen = os.environ.pop(VARIABLE, "")  # children of this program do not inherit it
     if not chosen:
         token = secrets.token_hex()
         return token, token
@@ -96,13 +96,13 @@ def _choose_token() -> tuple[str, str]:
 
 
 def _admit(channel: Channel, token: str) -> Editor | None:
-    """Answer `initialize`; return the editor once it has shown the token, and close on all else."""
+    """Answer `initialize`; return the editor after it sends the token, and close otherwise."""
     client = JsonObject()
     while (message := channel.receive(MAX_REQUEST_SIZE)) is not None:
         try:
             command, arguments = command_of(message)
             if command == "initialize":
-                Client(arguments)  # refuses what it does not understand
+                Client(arguments)  # raises if an argument has the wrong type
                 client = arguments
                 channel.answer(message, CAPABILITIES)
             else:
@@ -144,20 +144,20 @@ def _bytes(text: str) -> bytes:
 def first_admitted(
     server: socket.socket,
     admit: Callable[[Channel], T | None],
-    look: Callable[[], object] = lambda: None,
+    poll: Callable[[], object] = lambda: None,
 ) -> T:
     """Accept clients until one of them is admitted, and close the connections to all others.
 
-    Each is read in a thread of its own, so that one that says nothing keeps nobody out.
+    Each client has its own thread, so that a silent client does not block the others.
 
     Parameters
     ----------
     server
-        Where they connect.
+        The listening socket.
     admit
         Reads from a client; returns None for one that is not admitted.
-    look
-        Called again and again meanwhile; what it raises ends the wait.
+    poll
+        Called repeatedly while waiting; an exception that it raises ends the wait.
     """
     verdicts: SimpleQueue[tuple[Channel, T | None]] = SimpleQueue()
     waiting: list[Channel] = []
@@ -188,7 +188,7 @@ def first_admitted(
                     waiting.remove(channel)
                 if verdict is not None:
                     return verdict
-            look()
+            poll()
     finally:
         for channel_waiting in waiting:
             channel_waiting.shut_down()

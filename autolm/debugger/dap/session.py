@@ -41,32 +41,34 @@ from autolm.walking.breakpoints import hit_condition
 from autolm.walking.passes import Passes, condition_holds, parse_condition
 from autolm.walking.program import Pass, visit_pass
 
-# Answered at once, even if what the program evaluates never ends.
+# Answered at once by the reading thread, even while the program evaluates an expression.
 ANY_TIME_COMMANDS = ("threads", "pause", "disconnect", "terminate")
 
 
 class FollowUp(NamedTuple):
-    """An answer that says only that it was done, and what follows it."""
+    """An empty response, and an action to run after it is sent."""
 
     act: Callable[[], object]
 
 
 class Session:
-    """What one editor wants of one program.
+    """The session of one editor with one program.
 
     Parameters
     ----------
     channel
-        The editor.
+        The connection to the editor.
     starts_program
-        Whether the program runs for the editor, and ends when that has gone.
+        Whether the editor launched the program, which then ends when the editor disconnects.
 
     Attributes
     ----------
-    begun
-        Set when the editor has said all that it wants before the program goes on.
-    over
-        Set when it has gone, or lets the program go.
+    configured
+        Set when the editor has finished its configuration, or has disconnected.
+    detached
+        Set when the editor has disconnected, or the program has ended.
+    pause
+        Set when the editor asks for a stop.
     options
         The arguments of its `launch` or `attach`.
     """
@@ -83,20 +85,20 @@ class Session:
         self.passes = Passes(None)
         self._handler: PassHandler | None = None
         self._requests: SimpleQueue[JsonObject | None] = SimpleQueue()
-        self._lock = threading.Lock()  # of what answers: the visit, or the reading thread
-        self._visiting = threading.RLock()  # passes in several threads are visited in turn
+        self._lock = threading.Lock()  # decides who answers: the handler, or the reading thread
+        self._visiting = threading.RLock()  # passes in several threads are walked one after another
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.detached.set)
 
     def start(self, request: JsonObject | None = None) -> None:
-        """Answer a request that was received already, and begin to read."""
+        """Answer a request that was already received, and start to read."""
         if request is not None:
             self._answer(request, None)
         self._reader = threading.Thread(target=self._read, name="autolm dap", daemon=True)
         self._reader.start()
 
     def end(self) -> None:
-        """Say that there is no more to debug, and hang up."""
+        """Tell the editor that debugging has ended, and disconnect."""
         if not self.detached.is_set():
             self.detached.set()
             self.channel.event("terminated")
@@ -106,7 +108,7 @@ class Session:
     # Passes
 
     def visit(self, here: Pass) -> None:
-        """Count a pass of an attached program, and show it to the editor if it is awaited."""
+        """Count a pass of an attached program, and let the editor walk it if it stops there."""
         variable = self.options.get("variable")
         if variable and here.variables.get(variable) is not here.root:
             here.do()
@@ -114,7 +116,7 @@ class Session:
             visit_pass(here, self.passes, self.on_pass)
 
     def on_pass(self, here: Pass) -> None:
-        """Show a pass to the editor: at its start, or only at a breakpoint in it."""
+        """Let the editor walk a pass from its start, or only from a breakpoint in it."""
         with self._visiting:
             if self.detached.is_set():
                 self.passes.wait()
@@ -128,10 +130,12 @@ class Session:
         if self.passes.error:
             self.channel.event("output", category="stderr", output=f"{self.passes.error}\n")
         entered_by = [
-            each for each in self.editor_breakpoints if each.is_pass and self._is_met(each, here)
+            breakpoint
+            for breakpoint in self.editor_breakpoints
+            if breakpoint.is_pass and self._is_met(breakpoint, here)
         ]
         with here.walk(read_argument(self.options, "segment", int, None)) as walk:
-            visit = PassHandler(
+            handler = PassHandler(
                 walk,
                 here.variables,
                 here.call,
@@ -146,9 +150,9 @@ class Session:
                 stops_at_every_pass=self._stops_at_every,
             )
             with self._lock:
-                self._handler = visit
+                self._handler = handler
             try:
-                visit.run(here.stops, entered_by)
+                handler.run(here.stops, entered_by)
             finally:
                 with self._lock:
                     self._handler = None
@@ -167,23 +171,23 @@ class Session:
         stops_on_entry = read_argument(self.options, "stopOnEntry", bool, True)
         return stops_on_entry and self.options.get("stopAt") == "every"
 
-    def _is_met(self, each: EditorBreakpoint, here: Pass) -> bool:
-        """Whether a breakpoint on `backward` stops at the start of this pass."""
-        if each.condition:
+    def _is_met(self, breakpoint: EditorBreakpoint, here: Pass) -> bool:
+        """Return whether a breakpoint on `backward` stops at the start of this pass."""
+        if breakpoint.condition:
             try:
-                if not condition_holds(each.condition, here.root, here.grad, here.variables):
+                if not condition_holds(breakpoint.condition, here.root, here.grad, here.variables):
                     return False
             except Exception as error:
                 text = say(
                     message(
                         "the condition {condition}: {error}",
-                        condition=each.condition,
+                        condition=breakpoint.condition,
                         error=error_line(error),
                     )
                 )
                 self.channel.event("output", category="stderr", output=text)
-        each.hit_count += 1
-        return not each.hits or hit_condition(each.hits)(each.hit_count)
+        breakpoint.hit_count += 1
+        return not breakpoint.hits or hit_condition(breakpoint.hits)(breakpoint.hit_count)
 
     # Requests
 
@@ -192,11 +196,11 @@ class Session:
             with self._lock:
                 if self._handler is None or message.get("command") in ANY_TIME_COMMANDS:
                     self._answer(message, None)
-                    message = None  # but a visit is to look whether it is over
+                    message = None  # wake the handler, which may have to end
                 if self._handler is not None:
                     self._requests.put(message)
         if self.starts_program and not self.detached.is_set():
-            os._exit(1)  # nobody is there any more to see what it does
+            os._exit(1)  # the editor that launched the program is gone
         self._let_go()
         self.channel.close()
 
@@ -205,11 +209,11 @@ class Session:
         self.configured.set()
         self._requests.put(None)
 
-    def _answer(self, request: JsonObject, visit: PassHandler | None) -> None:
-        """Answer one request, whatever it is."""
+    def _answer(self, request: JsonObject, handler: PassHandler | None) -> None:
+        """Answer one request, by a method of the session or of the pass handler."""
         try:
             command, arguments = command_of(request)
-            handle = getattr(self, f"on_{command}", None) or getattr(visit, f"on_{command}", None)
+            handle = getattr(self, f"on_{command}", None) or getattr(handler, f"on_{command}", None)
             if handle is None and hasattr(PassHandler, f"on_{command}"):
                 raise RequestError(
                     message(
@@ -230,15 +234,15 @@ class Session:
         else:
             self.channel.answer(request, body)
 
-    # Beginning and ending
+    # Start and end
 
     def on_initialize(self, arguments: JsonObject) -> JsonObject:
-        """Learn how the editor counts; say what there is."""
+        """Read the conventions of the editor; return the capabilities."""
         self.client = Client(arguments)
         return CAPABILITIES
 
     def on_attach(self, arguments: JsonObject) -> FollowUp:
-        """Begin, with what the editor wants of the passes."""
+        """Start the session, with the editor's options for passes."""
         stop_at = read_argument(arguments, "stopAt", str, "first")
         if stop_at not in ("first", "every"):
             raise RequestError(
@@ -260,11 +264,11 @@ class Session:
     on_launch = on_attach
 
     def on_configurationDone(self, arguments: JsonObject) -> FollowUp:
-        """Let the program go on."""
+        """Continue the program."""
         return FollowUp(self.configured.set)
 
     def on_disconnect(self, arguments: JsonObject) -> FollowUp:
-        """Let the program run as if nobody had looked; or end it."""
+        """Continue the program without debugging, or end it."""
         ends = read_argument(arguments, "terminateDebuggee", bool, self.starts_program)
         return FollowUp(_end_process if ends else self._let_go)
 
@@ -276,13 +280,15 @@ class Session:
         self.channel.event("terminated")
         _end_process()
 
-    # What can be asked at any time
+    # Requests at any time
 
     def on_threads(self, arguments: JsonObject) -> JsonObject:
         """Name the one thread after the root."""
-        visit = self._handler
+        handler = self._handler
         name = (
-            visit.name if visit else read_argument(self.options, "variable", str, "") or "backward"
+            handler.name
+            if handler
+            else read_argument(self.options, "variable", str, "") or "backward"
         )
         return {"threads": [{"id": THREAD, "name": name}]}
 
@@ -295,7 +301,7 @@ class Session:
     # Breakpoints
 
     def on_setBreakpoints(self, arguments: JsonObject) -> JsonObject:
-        """Keep the breakpoints of a file."""
+        """Set the breakpoints of a file."""
         path = self.client.path(
             read_argument(read_argument(arguments, "source", dict), "path", str)
         )
@@ -308,7 +314,7 @@ class Session:
         return self._replace(LINE, path, breakpoints)
 
     def on_setFunctionBreakpoints(self, arguments: JsonObject) -> JsonObject:
-        """Keep those on operations, scopes, names and functions."""
+        """Set the breakpoints on operations, scopes, names and functions."""
         items = _read_objects(arguments, "breakpoints")
         return self._replace(
             FUNCTION,
@@ -317,7 +323,7 @@ class Session:
         )
 
     def on_setDataBreakpoints(self, arguments: JsonObject) -> JsonObject:
-        """Keep those on changes of a gradient."""
+        """Set the breakpoints on changes of a gradient."""
         items = _read_objects(arguments, "breakpoints")
         return self._replace(
             DATA,
@@ -326,7 +332,7 @@ class Session:
         )
 
     def on_setExceptionBreakpoints(self, arguments: JsonObject) -> JsonObject:
-        """Keep the filter on what is not finite."""
+        """Set the breakpoints on non-finite numbers."""
         items = [{"filterId": item} for item in read_argument(arguments, "filters", list, [])]
         items += _read_objects(arguments, "filterOptions")
         for item in items:
@@ -351,7 +357,7 @@ class Session:
 
 
 def _first_stop(arguments: JsonObject) -> tuple[int | None, str]:
-    """Read at the start of which pass to stop first: its number, or its condition."""
+    """Return the number or the condition of the first pass to stop at."""
     number, condition = (
         read_argument(arguments, "pass", int, None),
         read_argument(arguments, "when", str, ""),
@@ -376,22 +382,22 @@ def _read_objects(arguments: JsonObject, name: str) -> list[JsonObject]:
     return objects
 
 
-def _read_breakpoint(kind: str, where: str, given: JsonObject, line: int = 0) -> EditorBreakpoint:
-    """Read a breakpoint; of its conditions only the number of hits can be judged by itself."""
+def _read_breakpoint(kind: str, where: str, item: JsonObject, line: int = 0) -> EditorBreakpoint:
+    """Read a breakpoint; without a pass, only its hit condition can be checked."""
     condition, hits = (
-        read_argument(given, "condition", str, ""),
-        read_argument(given, "hitCondition", str, ""),
+        read_argument(item, "condition", str, ""),
+        read_argument(item, "hitCondition", str, ""),
     )
-    found = EditorBreakpoint(
-        kind, where, line, condition, hits, read_argument(given, "logMessage", str, "")
+    breakpoint = EditorBreakpoint(
+        kind, where, line, condition, hits, read_argument(item, "logMessage", str, "")
     )
     try:
         hit_condition(hits or "1")
     except ValueError as error:
-        found.why, found.is_pending = words_of(error), False
-    return found
+        breakpoint.why, breakpoint.is_pending = words_of(error), False
+    return breakpoint
 
 
 def _end_process() -> None:
-    """End this process as a signal would, in whatever thread it is."""
+    """End this process by a signal, which works in any thread."""
     os.kill(os.getpid(), signal.SIGTERM)
