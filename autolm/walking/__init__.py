@@ -1,25 +1,23 @@
-"""A pass through a graph, walked both ways, and how it is told (floor 3).
+"""Walk a backward pass in both directions, and describe it in words.
 
-Nothing here prints or knows a terminal, and a node is asked for what it is, not assumed. Prompt,
-editor, page and notebook are faces of it; what a face needs is
+Nothing here prints or depends on a terminal. The front ends (prompt, editor, page, notebook) use
 
-========================== =========================================================================
-`walk.Walk`                the pass with a place in it: `position edge ahead finished preview step
-                           send back unsend goto out back_out run run_back arrive set uses consumers
-                           explain finish abandon`
-`walk.Stopped`             why a run has come to rest, and by which breakpoints
-`breakpoints.Breakpoint`   where to stop: `Places` (`at_line at_function at_operation at_name
-                           at_scope at_step at_change_of at_nonfinite at`), a condition,
-                           `hit_condition`, a log
-`names.Names`              what each node is called
-`namespace.Namespace`      evaluation: `evaluate execute condition message shown completions`
-`stack.Stack`              the operation, its modules and the call of `backward()`, with their lines
-`described.Describing`     a lazy tree of what is shown: step, operands, leaves, program
-`program.Program`          a program run for its passes; `stopping` and `Pass` for one that runs
-========================== =========================================================================
+============================= ======================================================================
+`walk.Walk`                   a pass with a position: `preview step send back unsend goto run
+                              run_back out back_out set uses consumers explain finish abandon`
+`runner.RunResult`            why a run stopped, and at which breakpoints
+`breakpoints.Breakpoint`      a `StepSelection` (`at_line at_function at_operation at_name at_scope
+                              at_step at_change_of at_nonfinite at_word`), a condition, a hit
+                              condition and a log
+`names.Names`                 the name of each node
+`namespace.Namespace`         evaluation of Python before a step
+`stack.Stack`                 the operation, its scopes and the call of `backward()`
+`variable_tree.VariableTree`  a lazy tree of the step, its operands, the leaves and the variables
+`program.Program`             runs a program and calls back at its backward passes
+============================= ======================================================================
 
-The calls that created a node are the engine's: `node.location` with its `frames` and `user`, and
-`node.entered`, the scopes with the line that entered each.
+The engine records where a node was created: `node.location` has the calls, and `node.entered` has
+the scopes with the line that entered each.
 """
 
 from autolm.walking.blame import Blame, blame_nonfinite

@@ -1,12 +1,11 @@
 """Find where a computation first went wrong: the first number that is not finite.
 
-NaN and infinity travel: a loss of nan says nothing of where it began. `blame_nonfinite` follows it
-back, through the data first and then through the gradients, to the operation whose inputs were
-still finite. Where an infinity came first and met a zero later, or another infinity, both places
-are told: 0 · inf is nan, and neither of the two is wrong alone.
+A nan or an infinity propagates, so a loss of nan does not show where it began. `blame_nonfinite`
+searches the data first and then the gradients for the operation whose inputs were still finite. If
+an infinity turned into nan later, as in 0 · inf or inf − inf, the report names both operations.
 
-An infinity that does no harm is not blamed: a causal mask puts −inf before a softmax, which makes
-it 0. `blamed_nodes` draws the line, for the pictures too.
+An infinity without consequences is not blamed: a causal mask puts −inf before a softmax, which
+turns it into 0. `blamed_nodes` makes this distinction; the drawings use it too.
 """
 
 from __future__ import annotations
@@ -28,30 +27,31 @@ from autolm.walking.wording import are_finite, expression, known_name, show
 
 @dataclass(frozen=True, repr=False)
 class Blame:
-    """The first non-finite number, and how it came to be.
+    """The first non-finite number of a computation, and the operation that produced it.
 
     Attributes
     ----------
     node
-        Where it is.
+        The node whose data or gradient is not finite.
     where
         "data" or "gradient".
     index
-        Its place in the array; empty for a Value.
+        The index of the number in the array; () for a Value.
     value
         The number: inf, -inf or nan.
     made_by
-        The operation that made it: for data the node itself, for a gradient the node whose rule
-        sent it; None where a leaf was given so.
+        The node of the operation that produced the number: for data the node itself, for a
+        gradient the consumer whose rule sent it. None if a leaf has the number.
     inputs
-        What that operation had at this place: each operand's number, and for a gradient the
-        upstream's first; None where places do not correspond, as in a product of matrices.
+        The operands' numbers at this index; for a gradient, the upstream number comes first. None
+        for an operand whose elements do not correspond to those of the result, as in matmul.
     slope
-        Of a gradient that is nan, what the rule makes of an upstream 1, if that can be told.
-    then
-        Where a first infinity became nan, if it did.
+        For a gradient that is nan, the rule's contribution for an upstream gradient of 1; None if
+        the indices do not correspond.
+    first_nan
+        The first nan, if `value` is an infinity that led to nan; else None.
     names
-        What the program calls the nodes that have no name.
+        The program's names for nodes without a name.
     """
 
     node: Node
@@ -66,7 +66,7 @@ class Blame:
 
     @property
     def cause(self) -> str:
-        """Which of the forms without a value made this nan: "0 · inf", "inf − inf", …; or ""."""
+        """The indeterminate form that gave this nan: "0 · inf", "inf − inf", …; else empty."""
         if not math.isnan(self.value) or self.made_by is None or self.made_by.op is None:
             return ""
         if self.where == "gradient":
@@ -88,7 +88,7 @@ class Blame:
         return str(self.text())
 
     def text(self) -> Message:
-        """Say where it is, what made it of what, and what came of it then."""
+        """Describe the location, the operation with its inputs, and the nan that followed."""
         with use_names(self.names):
             return joined("", self._lines())
 
@@ -135,7 +135,7 @@ class Blame:
         return table(caption, rows, repr(self))
 
     def _input_text(self) -> str:
-        """Say what the operation had: "upstream 0, input 4"."""
+        """Describe the operation's inputs: "upstream 0, input 4"."""
         upstream = self.inputs[:1] if self.where == "gradient" else ()
         values = [show(number) for number in self.inputs[len(upstream) :] if number is not None]
         words = [
@@ -155,7 +155,7 @@ class Blame:
         return joined(", ", words) if words else message("result")
 
     def _in_short(self) -> str:
-        """Say it after another: ×   0 · −inf = nan   (blocks.1.attention, attention.py:42)."""
+        """Describe it in one line: ×   0 · −inf = nan   (blocks.1.attention, attention.py:42)."""
         op: Any = self.node.op
         numbers = {p: n for p, n in zip(self.node.parents, self.inputs, strict=True)}
         has_inputs = None not in self.inputs
@@ -169,11 +169,21 @@ class Blame:
 
 
 def blame_nonfinite(root: Node) -> Blame | None:
-    """Return where the first non-finite number under `root` is; None if all are finite.
+    """Find the first non-finite number in the graph of `root`.
 
-    Data comes first: of the `blamed_nodes` without a parent among them, the first that was
-    computed. If there is none, the backward pass is walked (and no gradient is changed) until an
-    operation sends something that is not finite.
+    The data is searched first. If no data is to blame, a backward pass runs until an operation
+    sends a contribution that is not finite. No `.grad` changes.
+
+    Parameters
+    ----------
+    root
+        The node to search from, usually the loss.
+
+    Returns
+    -------
+    Blame or None
+        The number and the operation that produced it; None if all numbers are finite, or if the
+        infinities have no consequences.
 
     Examples
     --------
@@ -192,7 +202,7 @@ def _blamed(root: Node) -> Blame | None:
     order = topological_order(root)
     blamed = blamed_nodes(order)
     if not blamed:
-        with quiet():  # NumPy would warn of the numbers that this looks for
+        with quiet():  # NumPy would warn about the numbers that the search is for
             return _first_in_gradients(root) if root.requires_grad else None
     first = _first_of(blamed, order)
     undefined = {node for node in blamed if _has_nan(node)}
@@ -202,10 +212,10 @@ def _blamed(root: Node) -> Blame | None:
 
 
 def blamed_nodes(order: Sequence[Node]) -> set[Node]:
-    """Return the nodes of a graph, the root last, whose data is blamed for what is not finite.
+    """Return the nodes whose non-finite data has consequences; `order` ends with the root.
 
-    A nan is blamed where a gradient would pass through it, or if it reaches the root; an infinity,
-    if the root is infinite by it or an operation made a nan of it.
+    A nan is blamed if its node requires a gradient or if it reaches the root. An infinity is blamed
+    if it makes the root infinite, or if an operation turned it into nan.
     """
     not_finite = {node for node in order if not are_finite(node.data)}
     undefined = {node for node in not_finite if _has_nan(node)}
@@ -214,7 +224,9 @@ def blamed_nodes(order: Sequence[Node]) -> set[Node]:
     blamed = set(stack)
     while stack:
         parents = set(stack.pop().parents) & not_finite
-        new = (parents & undefined or parents) - blamed  # beside a nan an infinity explains nothing
+        new = (
+            parents & undefined or parents
+        ) - blamed  # a nan operand explains a nan before an infinity does
         blamed |= new
         stack += new
     return blamed
@@ -225,7 +237,7 @@ def _has_nan(node: Node) -> bool:
 
 
 def _first_of(nodes: Set[Node], order: Sequence[Node]) -> Node:
-    """Return the first that was computed of those with no parent among them."""
+    """Return the first computed node that has no parent among these nodes."""
     return next(node for node in order if node in nodes and nodes.isdisjoint(node.parents))
 
 
@@ -267,7 +279,7 @@ def _at(data: Any, index: tuple[int, ...]) -> float:
 def _corresponding(
     operation: Node, operands: Iterable[Any], result: Any, index: tuple[int, ...]
 ) -> tuple[float | None, ...]:
-    """Return of each operand the number that broadcasts to a place in the result."""
+    """Return each operand's number that broadcasts to an index of the result, or None."""
     elementwise = not getattr(operation.op, "cases", ())
 
     def number(operand: Any) -> float | None:

@@ -24,7 +24,7 @@ from autolm.outside.message import message
 from autolm.walking.array_adapter import adapter_of
 from autolm.walking.wording import are_finite, label
 
-Condition = Callable[[Step], Any]  # a question about the step that is next
+Condition = Callable[[Step], Any]  # evaluated on the next step
 
 ASCII = {"*": "×", "-": "−", "/": "÷", "**": "^"}  # what keyboards have for these symbols
 
@@ -48,28 +48,32 @@ class StepSelection(NamedTuple):
 
 @dataclass
 class Breakpoint:
-    """Stop before the steps at `places`.
+    """Stop before the steps of a selection.
 
     Attributes
     ----------
-    id
-        Its number; a walk gives it one.
-    places
-        Where: see `at_operation`, `at_line` and the others.
+    selection
+        The steps that it may stop before: see `at_operation`, `at_line` and the others.
     condition
-        Stop only where this is true. If it raises, the walk stops and `error` has the exception.
+        Stop only if this is true. If it raises, the walk stops and `error` has the exception.
     hits
-        Which of its hits count, as `hit_condition` reads it: the third, every fifth.
+        The hit condition: whether to stop at the hit of this number. See `hit_condition`.
     log
-        What to do there instead of stopping.
+        Called with the step instead of stopping.
+    id
+        Its number in the walk, which assigns it.
     text
-        How it reads.
-    is_enabled, is_temporary
-        Whether it stops at all; whether it is gone when it has stopped.
+        The description that front ends show.
+    is_enabled
+        Whether it stops at all.
+    is_temporary
+        Whether the walk removes it after its first stop.
     ignored
         How many hits to skip before it stops again.
-    met
+    hit_steps
         The steps at which it was hit, in the order of the pass.
+    error
+        The exception that the condition raised at the latest step, or None.
     """
 
     selection: StepSelection
@@ -89,11 +93,11 @@ class Breakpoint:
 
     @property
     def is_verified(self) -> bool:
-        """Whether there is a step that it fits."""
+        """Whether the selection has a step."""
         return bool(self.selection.steps)
 
     def stops(self, step: Step) -> bool:
-        """Whether to stop before this step; counts the hit, and logs it if there is a log."""
+        """Return whether to stop before this step; count the hit, and call `log` if it is set."""
         self.error = None
         holds = self.selection.predicate
         if holds is not None and not holds(step):
@@ -119,7 +123,7 @@ class Breakpoint:
 
 
 def hit_condition(text: str) -> Callable[[int], bool]:
-    """Read which hits count: "3" is the third, ">=2" all from the second, "%5" every fifth.
+    """Parse a hit condition: "3" is the third hit, ">=2" all from the second, "%5" every fifth.
 
     >>> [n for n in range(1, 11) if hit_condition("%5")(n)]
     [5, 10]
@@ -143,7 +147,7 @@ def hit_condition(text: str) -> Callable[[int], bool]:
     return comparisons["==" if match[1] in (None, "=") else match[1]]
 
 
-# Places, among the operations of a pass
+# Selections of steps
 
 
 def every_step(operations: Sequence[Node]) -> StepSelection:
@@ -190,11 +194,11 @@ def at_scope(operations: Sequence[Node], pattern: str) -> StepSelection:
 
 
 def at_line(operations: Sequence[Node], path: str, line: int) -> StepSelection:
-    """Return the steps of the nodes that a line of the program made.
+    """Return the steps of the nodes that a line of the program created.
 
-    Where it made none itself, those of what it called: then the first of each stretch of steps, as
-    a debugger of Python stops once at a line that calls. A line within an expression of several
-    stands for the expression.
+    A line inside an expression of several lines selects the whole expression. A line that only
+    calls functions selects the first step of each consecutive run of steps that its calls created,
+    because a Python debugger too stops once at such a line.
     """
     text = f"{os.path.basename(path)}:{line}"
     real = os.path.realpath(path)
@@ -222,34 +226,34 @@ def at_line(operations: Sequence[Node], path: str, line: int) -> StepSelection:
 
 
 def at_function(operations: Sequence[Node], name: str) -> StepSelection:
-    """Return where the pass comes to what a function of the program made, by the function's name.
+    """Return the steps at which the pass enters a function of the program, given by name.
 
-    As at a line that calls, that is the first of each stretch of steps.
+    These are the first steps of each consecutive run of steps that calls of the function created.
     """
     locations = {node.location for node in operations if node.location}
-    fitting = {
+    matching = {
         location
         for location in locations
         if any(frame.function == name for frame in location.frames)
     }
     return StepSelection(
-        f"function {name}", _first_of_each_stretch(_steps_made_at(operations, fitting))
+        f"function {name}", _first_of_each_stretch(_steps_made_at(operations, matching))
     )
 
 
 def _steps_made_at(operations: Sequence[Node], locations: Collection[Location]) -> list[int]:
-    """List the steps whose nodes were made at one of these locations, of which many share one."""
+    """List the steps whose nodes were created at one of these locations."""
     return [index for index, node in enumerate(operations) if node.location in locations]
 
 
 def _first_of_each_stretch(indices: Sequence[int]) -> frozenset[int]:
-    """Return the first of each stretch of indices that follow one another."""
+    """Return the first index of each run of consecutive indices."""
     later = (after for before, after in pairwise(indices) if after != before + 1)
     return frozenset([*indices[:1], *later])
 
 
 def at_nonfinite(operations: Sequence[Node]) -> StepSelection:
-    """Return every step; what is asked there is whether it sends inf or nan."""
+    """Return every step, with the predicate that it sends inf or nan."""
     return every_step(operations)._replace(
         text="inf or nan",
         predicate=lambda step: any(
@@ -262,7 +266,7 @@ def at_nonfinite(operations: Sequence[Node]) -> StepSelection:
 def at_change_of(
     operations: Sequence[Node], node: Node, label: Callable[[Node], str] = label
 ) -> StepSelection:
-    """Return the steps that send to a node; what is asked there is whether its gradient changes."""
+    """Return the steps that contribute to a node, with the predicate that its gradient changes."""
     return _select(
         message("change of {node}.grad", node=label(node)),
         operations,
@@ -280,10 +284,10 @@ def at_change_of(
 def at_word(
     operations: Sequence[Node], text: str, label: Callable[[Node], str] = label
 ) -> StepSelection:
-    """Read a bare word: an operation, a scope, or the name of a node, as it fits.
+    """Select by a single word: an operation, a scope or the name of a node, in this order.
 
-    This is what an editor calls a function breakpoint: `tanh`, `w1`, `blocks.0.*`. A leaf is no
-    step: its name stands for the changes of its gradient.
+    Editors call this a function breakpoint: `tanh`, `w1`, `blocks.0.*`. A leaf has no step, so the
+    name of a leaf selects the changes of its gradient.
     """
     for select in (at_operation, at_scope):
         selection = select(operations, text)
@@ -298,7 +302,7 @@ def at_word(
 
 
 def intersection(selections: Iterable[StepSelection]) -> StepSelection:
-    """Return the places where all of these hold."""
+    """Return the steps that are in all of these selections."""
     result, *rest = selections
     for selection in rest:
         result = result.intersect(selection)

@@ -1,8 +1,8 @@
-"""What is behind a fused node: its definition, as a graph of its own on the same arrays.
+"""Decompose a fused node: run its definition as a separate graph on the same arrays.
 
-Attention is one node with one rule. Opened, it is q · kᵀ, a softmax, a product: nodes with rules of
-their own, whose result is the node's and whose gradients at the operands are what its rule sends.
-Nothing of the graph around it changes, and nothing in the opened one leads back there.
+Attention is one node with one rule. Its decomposition has a node for q · kᵀ, for the softmax and
+for the product, each with its own rule; its result and its gradients at the operands are those of
+the fused node. The two graphs share no node, and the original graph does not change.
 """
 
 from __future__ import annotations
@@ -23,23 +23,30 @@ from autolm.walking.wording import label
 
 
 def open(node: Node, upstream: Any = None) -> Tensor:
-    """Open a fused node: return its result once more, made by its definition.
+    """Return the decomposition of a fused node: its result, recomputed by simpler operations.
 
-    The operands become leaves with the same names and arrays. Where ∂L/∂node is known, from
-    `upstream` or because the node has kept its gradient, every node of the new graph has its own.
+    The operands become leaves with the same names and arrays. If ∂L/∂node is available, from
+    `upstream` or as `node.grad`, the gradients of the new graph are computed from it.
 
     Parameters
     ----------
     node
-        A result of an operation that has a definition; others are elementary.
+        The result of an operation that has a definition.
     upstream
-        ∂L/∂node; left out, `node.grad`.
+        ∂L/∂node, in the shape of the node; by default `node.grad`.
+
+    Returns
+    -------
+    Tensor
+        The root of the decomposition.
 
     Raises
     ------
-    TypeError, ValueError
-        For what cannot be opened: a leaf, an elementary operation, or a node whose numbers, or
-        those of its operands, were changed since it was computed.
+    TypeError
+        If the definition does not compose operations on its operands.
+    ValueError
+        If the node is a leaf or the result of an elementary operation, or if its data or that of
+        its operands was changed after it was computed.
 
     Examples
     --------
@@ -60,15 +67,15 @@ def open(node: Node, upstream: Any = None) -> Tensor:
     if seed is not None:
         latest = latest_root.get()
         with quiet():
-            done = Backprop(root, seed, retain_grads=True)
-            done.run()
-            write_gradients(done)
-        latest_root.set(latest)  # that of the graph around it
+            backprop = Backprop(root, seed, retain_grads=True)
+            backprop.run()
+            write_gradients(backprop)
+        latest_root.set(latest)  # the latest root of the original graph
     return root
 
 
 def decompose(node: Node) -> tuple[Any, dict[Any, Any]]:
-    """Run the definition of a fused node: the result, and the leaf that stands for each operand.
+    """Run the definition of a fused node; return the result and a map from operands to leaves.
 
     No gradient is computed. The errors are those of `open`.
     """
@@ -101,7 +108,7 @@ def decompose(node: Node) -> tuple[Any, dict[Any, Any]]:
 
 
 def _require_unchanged(node: Node, operands: list[Tensor]) -> None:
-    """Refuse a node that holds other numbers than its operation makes of what its operands hold."""
+    """Raise ValueError if the operation now gives another result for the operands."""
     with recording(enabled=False), quiet():
         again = node.op(*operands, **node.attributes)
     scale = abs(again.data[np.isfinite(again.data)]).max(initial=0.0)

@@ -1,8 +1,8 @@
-"""Why is this gradient what it is: the sum of what each use of the node sent back.
+"""Explain a gradient: list the contributions that add up to it.
 
-A node is told by its consumers, each by its own rule, how much the root would change. `explain`
-lists what each said, and it adds up exactly; or follows the gradient along whole paths from the
-root, of which the gradient is the sum as well.
+Each use of a node contributes one term to its gradient, computed by the consumer's rule. `explain`
+lists these terms, whose sum is exactly the gradient. It can also list the paths from the root to
+the node, because the gradient is the sum over these paths as well.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Label = Callable[[Node], str]
 
 
 class PassState(Protocol):
-    """What a backward pass tells, be it the engine's or a walk that goes both ways."""
+    """The state of a backward pass; the engine's `Backprop` and `Walk` both provide it."""
 
     @property
     def root(self) -> Node: ...  # noqa: D102
@@ -40,21 +40,25 @@ class PassState(Protocol):
     def gradients(self) -> Mapping[Node, Any]: ...  # noqa: D102
 
 
-BEAM = 16  # how many paths of a Tensor are followed at least
+BEAM = 16  # the smallest number of partial paths that are followed at each Tensor
 
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a node, and what it sent back.
+    """One use of a node, and its contribution to the gradient.
 
     Attributes
     ----------
     consumer
-        The operation that used it.
+        The result of the operation that used the node.
     operand
-        As which of its operands.
-    upstream, local, value
-        The consumer's gradient; the slope, where it is one number; and the contribution.
+        The index of the node among the consumer's operands.
+    upstream
+        The gradient of the consumer.
+    local
+        The local gradient, if it is one number; else None.
+    value
+        The contribution.
     """
 
     consumer: Node
@@ -71,14 +75,15 @@ class Use:
 
 @dataclass(frozen=True)
 class GradientPath:
-    """A way from the root to a node, and its share of the gradient.
+    """A path from the root to a node, and its share of the gradient.
 
     Attributes
     ----------
     nodes
-        The root, …, the node.
+        The nodes of the path, from the root to the node.
     value
-        What arrives along this way alone; for Values the product of the slopes on it.
+        The gradient that arrives along this path alone. For Values it is the seed times the local
+        gradients on the path.
     """
 
     nodes: tuple[Node, ...]
@@ -86,27 +91,27 @@ class GradientPath:
 
     @property
     def weight(self) -> float:
-        """The size of the share."""
+        """The absolute value or norm of the share; infinite for nan."""
         return _weight(self.value)
 
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """The gradient of a node as a sum.
+    """The gradient of a node as a sum of contributions.
 
     Attributes
     ----------
     node
         The node.
     gradient
-        Its gradient in this pass, without those of earlier passes; None if none arrived.
+        Its gradient in this pass, without earlier passes; None if no contribution has arrived.
     uses
-        What makes it up, in the order of the pass: added up in this order it is exact. Nothing of
-        the root itself, whose gradient is given.
+        The uses of the node in the order of the pass. Their contributions, added in this order,
+        are exactly the gradient. Empty for the root, whose gradient is the seed.
     paths
-        The heaviest paths, heaviest first, if they were asked for.
+        The requested number of heaviest paths, heaviest first.
     names
-        What the program calls the nodes that have no name.
+        The program's names for nodes without a name.
     """
 
     node: Node
@@ -155,7 +160,7 @@ class Explanation:
         return joined("\n", lines)
 
     def _summary(self, label: Label) -> str:
-        """Say what the gradient is."""
+        """Write the gradient, or why there is none."""
         name = label(self.node)
         if not self.node.requires_grad:
             return message("{name}: requires_grad is False, so it has no gradient", name=name)
@@ -166,14 +171,14 @@ class Explanation:
         return f"{grad} = {show(self.gradient)}{note}"
 
     def _rows(self, label: Label) -> list[tuple[str, str, str, str]]:
-        """Write each use: what it sent, from where, how it was computed, and its place."""
+        """Write a row for each use: contribution, consumer, arithmetic and location."""
         return [
             (show(use.value), _source(use, label), _arithmetic(use), _where(use.consumer))
             for use in self.uses
         ]
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """Show it in a notebook as a table, with bars as long as what each use sent."""
+        """Show a table in a notebook, with a bar for the size of each contribution."""
         from autolm.drawing.table import table
 
         with use_names(self.names):
@@ -184,25 +189,33 @@ class Explanation:
 def explain(
     node: Node, root: Node | None = None, grad: Any = None, *, paths: int = 0
 ) -> Explanation:
-    """Explain the gradient of a node; no gradient changes.
+    """Explain the gradient of a node as the sum of the contributions of its uses.
+
+    A separate backward pass computes the contributions. No `.grad` changes.
 
     Parameters
     ----------
     node
-        Any node under the root.
+        A node in the graph of the root.
     root
-        What was differentiated; if left out, the root of the latest `backward()`.
+        The node to differentiate; by default the root of the latest `backward()`.
     grad
         The seed ∂L/∂root, as for `backward()`.
     paths
-        How many of the heaviest paths from the root to list. Of Values these are the heaviest;
-        of Tensors, where the weight of a path is the norm of what arrives, only the heaviest
-        beginnings are followed, 16 or more at each node.
+        How many of the heaviest paths from the root to list. The weight of a path is the absolute
+        value, or for Tensors the norm, of the gradient that arrives along it. The result is exact
+        for Values. For Tensors it is a beam search that follows at least 16 paths at each node.
+
+    Returns
+    -------
+    Explanation
+        The gradient and its contributions; `print` shows them as text.
 
     Raises
     ------
     ValueError
-        When the node is not under the root, or no root is known.
+        If the node has no gradient of the root, or if `root` is left out and no `backward()` was
+        called.
 
     Examples
     --------
@@ -223,11 +236,11 @@ def explain(
         raise ValueError(
             message("explain: backward() was not called; pass the root: explain(node, loss)")
         )
-    rehearsal = Backprop(root, read_seed("explain", root, grad), retain_grads=True)
+    backprop = Backprop(root, read_seed("explain", root, grad), retain_grads=True)
     with quiet():
-        rehearsal.run()
+        backprop.run()
     names = names_of(root, variables_of_caller())
-    if node not in rehearsal.gradients:
+    if node not in backprop.gradients:
         with use_names(names):
             raise ValueError(
                 message(
@@ -238,24 +251,24 @@ def explain(
                 )
             )
     uses = tuple(
-        compute_use(consumer, operand, rehearsal.gradients[consumer])
-        for consumer in rehearsal.operations
+        compute_use(consumer, operand, backprop.gradients[consumer])
+        for consumer in backprop.operations
         for operand, parent in enumerate(consumer.parents)
         if parent is node
     )
-    return replace(explain_pass(rehearsal, node, uses, paths=paths), names=names)
+    return replace(explain_pass(backprop, node, uses, paths=paths), names=names)
 
 
 def explain_pass(
     walk: PassState, node: Node, uses: tuple[Use, ...], *, paths: int = 0
 ) -> Explanation:
-    """Explain the gradient that a pass, which keeps all of them, has given a node so far."""
+    """Explain the gradient of a node so far, in a pass that keeps all gradients."""
     heaviest = tuple(_heaviest_paths(walk, node, paths)) if paths > 0 else ()
     return Explanation(node, walk.gradients.get(node), uses, heaviest)
 
 
 def compute_use(consumer: Node, operand: int, upstream: Any) -> Use:
-    """Return what a consumer sends to one of its operands."""
+    """Compute the contribution of a consumer to one of its operands."""
     with quiet():
         value = consumer.contributions(upstream)[operand]
         local = consumer.contributions(1.0)[operand] if type(upstream) is float else None
@@ -263,10 +276,10 @@ def compute_use(consumer: Node, operand: int, upstream: Any) -> Use:
 
 
 def _heaviest_paths(walk: PassState, node: Node, k: int) -> list[GradientPath]:
-    """Follow the paths from the root down to a node, and at each node drop the lightest.
+    """Follow the paths from the root to a node, and keep only the heaviest ones at each node.
 
-    Of Values the weight of a path is a product, so a heaviest path goes only by heaviest beginnings
-    and none is missed.
+    For Values this is exact: the weight of a path is a product, so every beginning of a heaviest
+    path is itself among the heaviest.
     """
     done = walk.operations[: walk.position]
     leads = {node}
@@ -275,7 +288,7 @@ def _heaviest_paths(walk: PassState, node: Node, k: int) -> list[GradientPath]:
             leads.add(consumer)
     scalar = type(walk.gradients[walk.root]) is float
     limit = k if scalar else max(k, BEAM)
-    # A path is its value and its nodes, the last first, as pairs: so beginnings are shared.
+    # A path is its value and a linked list of its nodes, last first, so that beginnings are shared.
     arrived: dict[Node, list[tuple[Any, Any]]] = {walk.root: [(walk.gradients[walk.root], None)]}
     for consumer in done:
         if consumer not in leads or consumer is node:

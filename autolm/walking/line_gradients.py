@@ -9,7 +9,7 @@ from autolm.walking.names import Names
 from autolm.walking.walk import Walk
 from autolm.walking.wording import total
 
-MOST_PER_LINE = 3  # gradients that are written; a line of a loop may make thousands of nodes
+MOST_PER_LINE = 3  # gradients shown; a line in a loop may create thousands of nodes
 
 
 def line_gradients(walk: Walk, names: Names, path: str) -> dict[int, str]:
@@ -18,16 +18,16 @@ def line_gradients(walk: Walk, names: Names, path: str) -> dict[int, str]:
     Parameters
     ----------
     walk
-        The pass, anywhere within it.
+        The pass, at any position.
     names
         The names of its nodes. A node without a name is left out.
     path
-        The file, as the program's frames name it or through a link.
+        The file; symbolic links are resolved.
 
     Returns
     -------
     dict
-        From a line, counted from 1, to a text such as "∂o/∂x1 = −1.5   ∂o/∂x2 = 0.5".
+        Maps a line number, from 1, to a text such as "∂o/∂x1 = −1.5   ∂o/∂x2 = 0.5".
     """
     real, same = os.path.realpath(path), dict[str, bool]()
     by_line = dict[int, list[str]]()

@@ -1,6 +1,6 @@
 """The names of the nodes of one graph, and the node that a typed name means.
 
-A node without a name is called by the number of its step, `#12`. Leaves are numbered after the last
+A node without a name is shown as the number of its step, `#12`. Leaves are numbered after the last
 step.
 """
 
@@ -30,7 +30,7 @@ class Names:
     operations
         The nodes that the pass visits, in its order.
     variables
-        Names and what they hold, from the program around; nodes without a name are called so.
+        The variables of the program; nodes without a name are named after them.
     """
 
     def __init__(self, operations: Sequence[Node], variables: Mapping[str, Any]) -> None:
@@ -45,12 +45,12 @@ class Names:
         )
 
     def __call__(self, node: Node) -> str:
-        """Return the shortest name of a node that is clear in any step."""
+        """Return the shortest name of a node that is unambiguous in every step."""
         is_whole = node.goes_by_its_path and node.name
         return short(node.name, MAX_NAME) if is_whole else self.short(node)
 
     def short(self, node: Node) -> str:
-        """Return the short name of a node: a parameter without the path that is its scope."""
+        """Return the name of a node without its scope, as `W_Q` for `blocks.0.W_Q`."""
         with use_names(self.program_names):
             is_known = known_name(node) or not (node.parents or node.requires_grad)
             if is_known or node not in self.numbers:
@@ -58,7 +58,7 @@ class Names:
         return f"#{self.numbers[node] + 1}"
 
     def full(self, node: Node) -> str:
-        """Return the name of a node with the path of its scope."""
+        """Return the name of a node with its scope."""
         return short(node.name, MAX_NAME) or self(node)
 
     @cached_property
@@ -72,7 +72,7 @@ class Names:
 
     @cached_property
     def by_name(self) -> dict[str, list[Node]]:
-        """List the nodes of each name, long or short."""
+        """Map each name, with and without its scope, to the nodes that have it."""
         nodes: dict[str, list[Node]] = defaultdict(list)
         for node in self.numbers:
             if node.name:
@@ -84,7 +84,7 @@ class Names:
 
     @cached_property
     def by_syntax(self) -> dict[str, list[Node]]:
-        """List the nodes of each name that is an expression, however that is spaced."""
+        """Map the syntax tree of each name that is an expression to its nodes."""
         nodes_by_syntax: dict[str, list[Node]] = {}
         for text, nodes in self.by_name.items():
             tree = parsed_expression(text)
@@ -94,40 +94,40 @@ class Names:
 
     @cached_property
     def by_placeholder(self) -> dict[str, Node]:
-        """Map a placeholder variable to every result that is called by its source text."""
+        """Map a placeholder variable to each result whose name is its source text."""
         sources = [
             node for node, name in self.program_names.items() if isinstance(name, SourceText)
         ]
         return {f"_node_{self.numbers[node] + 1}": node for node in sources}
 
     def nodes_named(self, text: str) -> list[Node]:
-        """Return the nodes that a text is the name of, however it is spaced."""
+        """Return the nodes that have this name; spaces in an expression do not matter."""
         tree = None if text in self.by_name else parsed_expression(text)
         return self.by_syntax.get(ast.dump(tree), []) if tree else self.by_name.get(text, [])
 
     def parse(self, expression: str) -> ast.Expression:
-        """Parse Python in which the source of a node means the node, and computes no other."""
-        stand_ins = {node: name for name, node in self.by_placeholder.items()}
+        """Parse an expression, in which the source text of a node refers to the existing node."""
+        placeholders = {node: name for name, node in self.by_placeholder.items()}
         by_form = self.by_syntax
 
-        class StandIns(ast.NodeTransformer):
+        class ReplaceNodes(ast.NodeTransformer):
             def visit(self, tree: ast.AST) -> ast.AST:
                 nodes = by_form.get(ast.dump(tree), []) if isinstance(tree, ast.expr) else []
-                if len(nodes) == 1 and nodes[0] in stand_ins:
-                    name = ast.Name(stand_ins[nodes[0]], ast.Load())
+                if len(nodes) == 1 and nodes[0] in placeholders:
+                    name = ast.Name(placeholders[nodes[0]], ast.Load())
                     return ast.copy_location(name, tree)
                 return self.generic_visit(tree)
 
         tree = ast.parse(expression.strip(), "<prompt>", mode="eval")
-        return cast(ast.Expression, StandIns().visit(tree)) if stand_ins else tree
+        return cast(ast.Expression, ReplaceNodes().visit(tree)) if placeholders else tree
 
     def find(self, text: str, near: Node | None = None) -> Node:
-        """Return the node that a name or #number means; of several, one in the scope of `near`.
+        """Return the node with a name or #number; prefer a node in the scope of `near`.
 
         Raises
         ------
         ValueError
-            When no node or several nodes have this name.
+            If no node or several nodes have this name.
         """
         if text.startswith("#") and text[1:].isdigit():
             nodes = list(self.numbers)
@@ -174,14 +174,14 @@ class Names:
         return f"#{self.numbers[node] + 1}"
 
     def words(self) -> Iterator[str]:
-        """Yield what can be completed: names, scopes, operations."""
+        """Yield the words for completion: names, scopes and operations."""
         yield from filter(str.isprintable, self.by_name)
         scopes = {node.scope for node in self.operations} - {""}
         yield from filter(str.isprintable, sorted(scopes))
         yield from sorted({node.op.name for node in self.operations if node.op})
 
     def variables(self) -> dict[str, Node]:
-        """Return the nodes that Python can call by their name."""
+        """Return the nodes whose name is unique and a Python identifier."""
         return {
             name: nodes[0]
             for name, nodes in self.by_name.items()

@@ -1,7 +1,7 @@
-"""What Python sees at a place of a walk: one evaluation for every face.
+"""Evaluate Python at the position of a walk, for every front end.
 
-The prompt, conditions, watches, log points and an editor's console evaluate here. It is one
-dictionary, so that functions and comprehensions find what is in it, and what was assigned stays.
+The prompt, conditions, watches, log points and an editor's console evaluate here. All names are in
+one dictionary, so that functions and comprehensions find them and assignments persist.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from autolm.walking.names import Names
 from autolm.walking.walk import Walk
 from autolm.walking.wording import NOT_COMPUTED
 
-HERE = ("node", "grad", "up", "step", "a", "b")  # what the next step gives anew
+HERE = ("node", "grad", "up", "step", "a", "b")  # names that the next step redefines
 
 
 class Namespace:
-    """Evaluates Python before the step that is next.
+    """Evaluate Python before the next step.
 
-    At hand are `node`, whose step it is (at the end, the root), `grad` and `up`, what has arrived
-    there; its operands `a` and `b`; `step`, as `preview` tells it; `walk`; `nodes["any name"]`; the
-    names of the graph; and the variables of the program. A name of the graph is what the program
-    wrote: `x*w[0]` is that node, and computes no other.
+    The names are `node`, the node of the next step (at the end, the root); `grad`, its `.grad`;
+    `up`, its upstream gradient; `a` and `b`, its operands; `step`, the result of `preview`; `walk`;
+    `nodes["any name"]`; the names of the graph; and the variables of the program. An expression
+    that is the source text of a node refers to that node: `x*w[0]` computes no new one.
 
     Parameters
     ----------
     walk
         The pass.
     names
-        What its nodes are called.
+        The names of its nodes.
     variables
-        Of the program around.
+        The variables of the program.
     """
 
     def __init__(self, walk: Walk, names: Names, variables: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ class Namespace:
         return self.walk.root if ahead is None else ahead
 
     def bindings(self) -> dict[str, Any]:
-        """Return what every name means here; to assign in it is to define."""
+        """Return the dictionary of all names at this position; assigning to it defines a name."""
         node, bindings = self.node, self._bindings
         for name in self._names_in_scope:
             bindings.pop(name, None)
@@ -91,7 +91,7 @@ class Namespace:
         return self._value(compile(tree, "<prompt>", "eval"))
 
     def is_expression(self, text: str) -> bool:
-        """Whether a text can be evaluated; other Python can be executed."""
+        """Whether a text is an expression, which can be evaluated."""
         try:
             self._parsed(text)
         except SyntaxError:
@@ -99,7 +99,7 @@ class Namespace:
         return True
 
     def execute(self, text: str) -> None:
-        """Run statements; what they assign is known from then on."""
+        """Run statements; the names that they assign persist."""
         tree = ast.parse(text, "<prompt>")
         self._restore_gradients_in(tree)
         code = compile(tree, "<prompt>", "exec")
@@ -122,7 +122,7 @@ class Namespace:
         return is_true
 
     def log_message(self, text: str) -> Condition:
-        """Return what writes a log's text, in which each {EXPRESSION} gives way to its value."""
+        """Return a function that formats a log text: each {EXPRESSION} is replaced by its value."""
 
         def format_log(step: Step) -> str:
             return re.sub(r"\{([^{}]+)\}", lambda match: self.value_or_error(match[1]), text)
@@ -130,20 +130,20 @@ class Namespace:
         return format_log
 
     def value_or_error(self, text: str) -> str:
-        """Write the value of an expression, or what is wrong with it."""
+        """Write the value of an expression, or the error that it raises."""
         try:
             return self.value_text(text)
         except Exception as error:
             return f"{type(error).__name__}: {words_of(error)}"
 
     def value_text(self, text: str) -> str:
-        """Write the value of an expression; a gradient that has not arrived is not 0."""
+        """Write the value of an expression; a gradient that has not arrived is "–", not 0."""
         if text.strip() in self.missing_gradients(text):
             return NOT_COMPUTED
         return repr(self.evaluate(text))
 
     def missing_gradients(self, text: str) -> list[str]:
-        """List the gradients in an expression that have not arrived, as they are written there."""
+        """List the source texts of the gradients in an expression that have not arrived."""
         tree = self._parsed(text)
         self._restore_gradients_in(tree)
         missing = []
@@ -155,12 +155,12 @@ class Namespace:
         return missing
 
     def _value_if_plain(self, tree: ast.expr) -> Any:
-        """Return what a part of an expression is, if to ask is harmless; else None."""
+        """Return the value of a part of an expression, or None if evaluating it may have effects."""
         if not _is_plain(tree):
             return None
         try:
             return self._value(compile(ast.Expression(tree), "<prompt>", "eval"))
-        except Exception:  # to say what is wrong with it is up to who evaluates it
+        except Exception:  # the evaluation of the whole expression reports the error
             return None
 
     def _restore_gradients_in(self, tree: ast.AST) -> None:
@@ -175,8 +175,8 @@ class Namespace:
                         self.walk.restore_grad(item)
 
     def completions(self, text: str) -> Iterator[str]:
-        """Yield how a name, or what comes after its dots, can go on."""
-        owner, dot, begun = text.rpartition(".")
+        """Yield the completions of a name or of an attribute."""
+        owner, dot, prefix = text.rpartition(".")
         if not dot:
             yield from (name for name in self.words() if name.startswith(text))
             return
@@ -185,10 +185,10 @@ class Namespace:
             if not _is_plain(tree.body):
                 return
             value = self.evaluate(owner)
-        except Exception:  # there is nothing to complete
+        except Exception:  # the owner cannot be evaluated
             return
-        names = (name for name in dir(value) if name.startswith(begun))
-        yield from (f"{owner}.{name}" for name in names if begun or not name.startswith("_"))
+        names = (name for name in dir(value) if name.startswith(prefix))
+        yield from (f"{owner}.{name}" for name in names if prefix or not name.startswith("_"))
 
     def words(self) -> set[str]:
         """Return every name."""
@@ -196,7 +196,7 @@ class Namespace:
         return (names - self.names.by_placeholder.keys()) | {*self.names.by_name, "step"}
 
     def _parsed(self, text: str) -> ast.Expression:
-        """Parse an expression; blocks.0.W_Q.grad, which is no Python, means a node all the same."""
+        """Parse an expression; also accept names that are not Python, as blocks.0.W_Q.grad."""
         try:
             return self.names.parse(text)
         except SyntaxError:
@@ -211,7 +211,7 @@ class Namespace:
         return eval(code, self._bindings_for(code))
 
     def _bindings_for(self, code: CodeType) -> dict[str, Any]:
-        """Return what is known, and of what is costly or in doubt what this code asks for."""
+        """Return the names for this code; `step` and ambiguous names only if the code uses them."""
         bindings, used = self.bindings(), _names_in(code)
         if "step" not in self._assigned:
             bindings["step"] = self.walk.preview() if "step" in used else None
@@ -229,7 +229,7 @@ def _names_in(code: CodeType) -> set[str]:
 
 
 def _is_plain(tree: ast.expr) -> bool:
-    """Whether evaluating this twice does nothing twice: names, attributes, items."""
+    """Whether evaluating this has no side effect: only names, attributes, items, constants."""
     match tree:
         case ast.Name() | ast.Constant():
             return True

@@ -1,4 +1,4 @@
-"""A view of a node for matrix pages: its numbers as NumPy arrays, its operation as one of autolm's.
+"""A view of a node for matrix pages: its data as NumPy arrays, its operation as one of autolm.
 
 A Tensor is its own view. A node of another library provides a view through its `in_numpy` hook,
 which maps its operation and attributes to those of autolm.

@@ -27,7 +27,7 @@ from autolm.tensor.tensor import Tensor
 from autolm.walking.array_adapter import adapter_of
 from autolm.walking.names import Names
 
-HISTORY = 10_000  # passes whose numbers are remembered
+HISTORY = 10_000  # passes whose records are kept
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Passes:
     Attributes
     ----------
     number
-        The pass to stop at the start of.
+        The number of the pass to stop at.
     condition
         An expression; stop at the start of the first pass in which it is true.
     has_breakpoints
@@ -87,7 +87,7 @@ class Passes:
     def wait(
         self, number: int | None = None, condition: str = "", *, has_breakpoints: bool = False
     ) -> None:
-        """Choose what to stop in next; without an argument, nothing."""
+        """Choose the next pass to stop in; without an argument, none."""
         self.number, self.condition, self.has_breakpoints = number, condition, has_breakpoints
 
     @property
@@ -185,8 +185,8 @@ class _Gradients(ast.NodeTransformer):
 def condition_holds(text: str, root: Node, grad: Any, variables: Mapping[str, Any]) -> bool:
     """Whether a condition is true in the pass that is about to begin.
 
-    The variables of the program are at hand; `grad(NAME)`, of a name of the graph or of a node, is
-    the gradient that the pass alone computes. No gradient is stored.
+    The condition can use the variables of the program and `grad(x)`, the gradient of a node, or of
+    the node with a name, in this pass alone. No gradient is stored.
     """
     tree = parse_condition(text)
     code = compile(tree, "<condition>", "eval")
@@ -210,5 +210,5 @@ def condition_holds(text: str, root: Node, grad: Any, variables: Mapping[str, An
 
 
 def gradient_norm(gradients: Iterable[Any]) -> float:
-    """Return the norm of these gradients together."""
+    """Return the global norm of several gradients."""
     return math.hypot(*(adapter_of(gradient).norm() for gradient in gradients))

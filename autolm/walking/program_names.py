@@ -1,8 +1,8 @@
-"""What a program calls its nodes: by the place where it keeps them, or by how it wrote them.
+"""Name nodes after the variables or the source text of the program.
 
-A node that was given no name still has one in the program: a variable, or the way to it through
-lists, dictionaries and attributes (`w[0]`, `p['a']`, `n.w[1]`). A result that is kept nowhere is
-called by its source, `x1*w[0]`, where the lines of the program were recorded.
+A node without a name of its own is named after the variable that holds it, or the path to it
+through lists, dictionaries and attributes (`w[0]`, `p['a']`, `n.w[1]`). A result that no variable
+holds is named by its source text, `x1*w[0]`, if the lines of the program were recorded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from autolm.engine.location import is_machinery
 from autolm.tensor.nodes import known_node
 from autolm.walking.source import MAX_SOURCE, source_texts
 
-MAX_OBJECTS = 300_000  # how many things of a program are looked through
+MAX_OBJECTS = 300_000  # how many objects of a program are searched
 MAX_SOURCE_NODES = 150_000
 _HOME = join(dirname(dirname(__file__)), "")
 _ATOMS = {str, bytes, int, float, bool, type(None)}
@@ -40,7 +40,7 @@ _STEPS = (
 
 NodeNames = Mapping[Node, str]
 _names: ContextVar[NodeNames] = ContextVar("autolm_names", default=MappingProxyType({}))
-# The names when a step was printed last: of the nodes under a root, by identity, as it is not kept.
+# The names when a step was last printed: root, variables, and names by the id of a node.
 _printed: ContextVar[tuple[Any, Collection[str], dict[int, str]]] = ContextVar(
     "autolm_printed", default=(lambda: None, (), {})
 )
@@ -48,13 +48,13 @@ _variables: ContextVar[Mapping[str, Any] | None] = ContextVar("autolm_variables"
 
 
 class SourceText(str):
-    """A name that is the source of its node, and so says how it was made."""
+    """A name that is the source text of its node, and so shows how it was computed."""
 
     __slots__ = ()
 
 
 def names_of(root: Node, variables: Mapping[str, Any]) -> dict[Node, str]:
-    """Call the nodes under a root as a program does that has these variables.
+    """Return the names of the nodes under a root, for a program with these variables.
 
     >>> from autolm import Value
     >>> w = [Value(1), Value(2)]
@@ -65,9 +65,9 @@ def names_of(root: Node, variables: Mapping[str, Any]) -> dict[Node, str]:
 
 
 def names_of_nodes(nodes: dict[Node, Any], variables: Mapping[str, Any]) -> dict[Node, str]:
-    """Do the same for nodes that are known, each result before its operands.
+    """Return the names of these nodes, each result listed before its operands.
 
-    In a graph of more than `MOST_SOURCES` none is called by its source: that would take minutes.
+    Graphs of more than `MAX_SOURCE_NODES` get no names from source text; that would take minutes.
     """
     names = _shortest_paths(variables, nodes)
     if len(nodes) > MAX_SOURCE_NODES or not any(node.location for node in nodes):
@@ -78,14 +78,14 @@ def names_of_nodes(nodes: dict[Node, Any], variables: Mapping[str, Any]) -> dict
 
 
 def _shortest_paths(variables: Mapping[str, Any], nodes: Collection[Node]) -> dict[Node, str]:
-    """Find of some nodes the shortest way by which a program reaches them."""
+    """Return the shortest path from a variable to each of these nodes that a program holds."""
     paths: dict[Node, str] = {}
-    visited: set[int] = set()  # containers and objects, which a program holds as long as this looks
+    visited: set[int] = set()  # ids of containers and objects; the program keeps them alive
     waiting = deque((name, value) for name, value in variables.items() if name[:1] != "_")
     examined = 0
     while waiting and examined < MAX_OBJECTS and len(paths) < len(nodes):
         path, value = waiting.popleft()
-        # a stand-in of something else is not asked what it is
+        # isinstance would evaluate a proxy object
         node = value if issubclass(type(value), Node) else known_node(value)
         if node is not None:
             if node in nodes:
@@ -102,7 +102,7 @@ def _shortest_paths(variables: Mapping[str, Any], nodes: Collection[Node]) -> di
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield what a container or an object holds, with the form and the key of the way to it."""
+    """Yield the items of a container or an object, each with its path format and key."""
     if isinstance(value, dict):
         yield from (("[{!r}]", key, item) for key, item in list(value.items()) if _is_plain(key))
     elif isinstance(value, _STEPS):
@@ -118,14 +118,14 @@ def _children(value: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _is_plain(key: Any) -> bool:
-    """Whether one can write a key of a dictionary as it is shown."""
+    """Whether the repr of a dictionary key is valid source text."""
     if type(key) is tuple:
         return all(map(_is_plain, key))
     return type(key) in (str, int, bool)
 
 
 def _is_of_a_program(value: Any) -> bool:
-    """Whether this is an object of a class that a program, or a library of models, has made."""
+    """Whether the class of an object is defined by a program or a library of models."""
     if issubclass(type(value), type | ModuleType):
         return False
     library, _, rest = str(type(value).__module__).partition(".")
@@ -135,11 +135,11 @@ def _is_of_a_program(value: Any) -> bool:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what an object holds itself; nothing is computed for it."""
+    """Yield the stored attributes of an object; properties are not computed."""
     kind = type(value)
     try:
         attributes = list(vars(value).items())
-    except Exception:  # it has none, or does not tell
+    except Exception:  # it has no __dict__, or access to it fails
         attributes = []
     for name, value_of_name in attributes:
         if isinstance(name, str) and name.isidentifier() and not hasattr(kind, name):
@@ -154,7 +154,7 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 @contextmanager
 def use_variables(variables: Mapping[str, Any]) -> Iterator[None]:
-    """Use these as the variables of the program, for a `with` block of a tool that ran it."""
+    """Use these as the variables of the program in a `with` block of the tool that ran it."""
     token = _variables.set(variables)
     try:
         yield
@@ -175,7 +175,7 @@ def use_names(names: NodeNames) -> Iterator[None]:
 def name_of(node: Node, root: Node | None = None) -> str:
     """Return the name of one node, for a message about the graph of `root`."""
     variables = variables_of_caller()
-    whole = _root_over(node, variables) if root is None else root  # a Tensor has no truth
+    whole = _root_over(node, variables) if root is None else root  # a Tensor has no truth value
     name = program_name(node) or names_of(whole, variables).get(node, "")
     # A call may make several nodes; only the whole graph shows which of them is its result.
     is_part = root is None and whole is node
@@ -183,10 +183,10 @@ def name_of(node: Node, root: Node | None = None) -> str:
 
 
 def names_when_stepping(*nodes: Node) -> NodeNames:
-    """Call some nodes of one step as a program does that steps through a graph and prints.
+    """Return the names of the nodes of one step, for a program that prints steps.
 
-    It may print every step: so the names are looked up once for a graph, and again where the
-    program has another variable.
+    A program may print every step, so the names are cached per graph and computed again when the
+    program has a new variable.
     """
     if _names.get():
         return _names.get()
@@ -202,9 +202,9 @@ def names_when_stepping(*nodes: Node) -> NodeNames:
 
 
 def _root_over(node: Node, variables: Mapping[str, Any]) -> Node:
-    """Return the root of the graph that a node is in, as far as that is known.
+    """Return the root of the graph that contains a node; the node itself if none is known.
 
-    It is what is stepped through, or the last made of those that the program has a variable for.
+    The candidates are the root of the current stepping and the nodes in variables, newest first.
     """
     candidates = [value for value in variables.values() if issubclass(type(value), Node)]
     visited = set[Node]()
@@ -225,19 +225,19 @@ def _creation_order(node: Node) -> int:
 
 
 def program_name(node: Node) -> str:
-    """Return what the program at hand calls a node; empty where it has no name for it."""
+    """Return the current program's name for a node; empty if it has none."""
     return _names.get().get(node, "")
 
 
 def variables_of_caller() -> Mapping[str, Any]:
-    """Return the names that the program has where it called autolm, the nearest first."""
+    """Return the variables that are visible where the program called autolm, innermost first."""
     tool_variables = _variables.get()
     if tool_variables is not None:
         return tool_variables
     frame = _calling_frame()
     variables = local_variables(frame)
     while frame.f_code.co_name in _COMPREHENSIONS and frame.f_back:
-        frame = frame.f_back  # what is around it
+        frame = frame.f_back  # the enclosing function
         variables = local_variables(frame) | variables
     variables = {**variables, **frame.f_globals, **variables}
     return {name: value for name, value in variables.items() if name.isidentifier()}
@@ -262,9 +262,9 @@ def _is_autolm_or_machinery(path: str) -> bool:
 
 
 def local_variables(frame: FrameType) -> dict[str, Any]:
-    """Return the variables of a call, and keep none of them alive."""
+    """Return the variables of a call without keeping them alive in its frame."""
     local = frame.f_locals
     variables = {**local}
     if frame.f_code.co_flags & CO_OPTIMIZED and type(local) is dict:
-        local.clear()  # of a function it is a copy, in which nodes would outlive their variables
+        local.clear()  # a function's f_locals is a copy, which would keep nodes alive
     return variables

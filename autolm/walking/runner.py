@@ -59,7 +59,7 @@ class Runner(Stepper):
         Parameters
         ----------
         stops
-            The breakpoints; the walk's own if left out.
+            The breakpoints; by default those of the walk.
         until
             A function of the next step; the run stops where it returns true.
         interrupted
@@ -139,7 +139,7 @@ class Runner(Stepper):
         step = self.preview() if here else None
         if step is None:
             return ()
-        hits = tuple([breakpoint for breakpoint in here if breakpoint.stops(step)])  # each is asked
+        hits = tuple([breakpoint for breakpoint in here if breakpoint.stops(step)])  # a list: `stops` counts a hit for each
         for breakpoint in hits:
             if breakpoint.is_temporary:
                 breakpoint.is_enabled = False
@@ -168,7 +168,7 @@ class Runner(Stepper):
         Parameters
         ----------
         line
-            The line of the program that made the node, as FILE:LINE.
+            The line of the program that created the node, as FILE:LINE.
         op
             The operation, by name or symbol: "mul" or "×".
         name, scope
@@ -176,9 +176,9 @@ class Runner(Stepper):
         when
             A function of the step: ``lambda step: abs(step.upstream) > 10``.
         nonfinite
-            One of its contributions is inf or nan.
+            Stop before a step with a contribution that is inf or nan.
         watch
-            It changes the gradient of this node.
+            Stop before a step that changes the gradient of this node.
         """
         patterns = (("line", line), ("op", op), ("name", name), ("scope", scope))
         texts = {

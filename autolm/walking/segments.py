@@ -18,14 +18,14 @@ from autolm.walking.array_adapter import adapter_of
 
 
 class SegmentStart(NamedTuple):
-    """What a segment needs to run again.
+    """The state from which a segment can run again.
 
     Attributes
     ----------
     noted
-        How many partial sums the walk had noted by then.
+        How many partial sums the walk had recorded at this point.
     sums
-        The sums at nodes that the segment reads or changes.
+        The partial sums at nodes that the segment reads or changes.
     """
 
     noted: int

@@ -1,4 +1,4 @@
-"""Source text of expressions: the text that made a node, and how to write it as an operand.
+"""Source text of expressions: the text that created a node, and how to write it as an operand.
 
 A location has the lines and columns of an expression, as CPython records them for tracebacks.
 """
@@ -21,9 +21,9 @@ MAX_SOURCE = 60  # characters of source text that can be a name
 def source_texts(nodes: Collection[Node], variables: Mapping[str, Any]) -> dict[Node, str]:
     """Return the source text of each node whose expression made no other node.
 
-    Results that a call uses on the way to its own result, such as the partial sums of `sum(xs)`,
-    have no text. Neither has an expression in a loop or in a function that ran more than once, nor
-    one with a variable that holds a later result by now: it would read as that result. A text from
+    Three kinds of results have no text: intermediate results of one call, such as the partial sums
+    of `sum(xs)`; results of an expression that ran more than once; and results of an expression
+    whose variable was assigned a later result, to which the text would now refer. A text from
     inside a function uses the names of that function.
     """
     partial = {p for n in nodes if n.location for p in n.parents if p.location is n.location}
@@ -51,7 +51,7 @@ def expression_at(frame: Frame) -> str:
     lines[-1] = lines[-1][:end_column]
     lines[0] = lines[0][column:]
     text = b"".join(lines).decode(errors="replace")
-    tree = parsed_expression(text)  # none of `total += x`, a statement
+    tree = parsed_expression(text)  # None for a statement such as `total += x`
     if tree is None:
         return ""
     return text if expression_in_line(text) else ast.unparse(tree)  # in one line, no comments
@@ -68,7 +68,7 @@ def parsed_expression(text: str) -> ast.expr | None:
 
 @cache
 def expression_in_line(text: str) -> ast.expr | None:
-    """Parse a text that can stand inside another expression; None if it cannot."""
+    """Parse a text that can be part of another expression; None if it cannot."""
     if not text.isprintable() or "#" in text:
         return None
     try:
@@ -77,7 +77,7 @@ def expression_in_line(text: str) -> ast.expr | None:
         return None
 
 
-# How tightly operators bind, as in Python's grammar.
+# Precedence of operators, as in Python's grammar.
 _BINDING: dict[type, int] = {
     ast.Add: 1,
     ast.Sub: 1,
@@ -92,17 +92,19 @@ ATOM = 9
 
 
 def operand_text(text: str, sign: str, *, right: bool = False) -> str:
-    """Write an operand beside an operator, in parentheses where it would be read otherwise.
+    """Write an operand of an operator, in parentheses if precedence requires them.
 
-    >>> beside("a + b", "·"), beside("a*b", "+"), beside("a + b", "−"), beside("w[0]", "·")
-    ('(a + b)', 'a*b', 'a + b', 'w[0]')
+    >>> operand_text("a + b", "·"), operand_text("a*b", "+"), operand_text("w[0]", "·")
+    ('(a + b)', 'a*b', 'w[0]')
+    >>> operand_text("a + b", "−"), operand_text("a + b", "−", right=True)
+    ('a + b', '(a + b)')
     """
     least = _SIGNS.get(sign, ATOM) + (right and sign in "−/")
     return text if binding(text) >= least else f"({text})"
 
 
 def is_atom(text: str) -> bool:
-    """Whether a text can stand before a dot: `x`, `w[0]`, `f(x)`, not `a + b`.
+    """Whether a text can precede a dot: `x`, `w[0]`, `f(x)`, not `a + b`.
 
     >>> is_atom("w[0]"), is_atom("a + b")
     (True, False)
@@ -112,7 +114,7 @@ def is_atom(text: str) -> bool:
 
 @cache
 def binding(text: str) -> int:
-    """Return how tightly an expression holds together: ATOM if nothing can part it."""
+    """Return the precedence of an expression's outermost operator; ATOM if it has none."""
     body = expression_in_line(text)
     if body is None:
         return 0 if " " in text else ATOM

@@ -1,4 +1,4 @@
-"""Where a walk is, as a stack of calls: the operation, the modules around it, and `backward()`."""
+"""The position of a walk as a call stack: the operation, its scopes, and `backward()`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class StackFrame(NamedTuple):
     Attributes
     ----------
     name
-        The operation and what it made; the scope; or the function that called `backward()`.
+        The operation and its result; the scope; or the function that called `backward()`.
     place
-        The line and columns: of the operation's source; of the call that entered the scope. None
-        where lines were not recorded.
+        The line and columns of the operation, or of the call that entered the scope. None if lines
+        were not recorded.
     scope
-        The scope that it is in, or that it is.
+        The scope of the frame.
     """
 
     name: str
@@ -32,7 +32,7 @@ class StackFrame(NamedTuple):
 
 
 class Stack:
-    """The frames around the step that is next.
+    """The frames of the next step.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Stack:
     call
         The calls of the program that led to its `backward()`, innermost first.
     names
-        What the nodes are called; by default as they call themselves.
+        The names of the nodes; by default without those of the program's variables.
     """
 
     def __init__(self, walk: Walk, call: Sequence[Frame] = (), names: Names | None = None) -> None:
@@ -49,7 +49,7 @@ class Stack:
         self.names = Names(walk.operations, {}) if names is None else names
 
     def frames(self) -> list[StackFrame]:
-        """Return the frames, innermost first; at the end of the pass, where it was called."""
+        """Return the frames, innermost first; at the end of the pass, those of its call."""
         node = self.walk.next_node
         calls = [StackFrame(frame.function, frame, frame.scope) for frame in self.call]
         if node is None:
@@ -62,7 +62,7 @@ class Stack:
 
 
 def _scopes(node: Node) -> list[StackFrame]:
-    """Return the scopes around a node, innermost first, each where it was entered."""
+    """Return a frame for each scope of a node, innermost first, with the line that entered it."""
     if node.entered:
         return [
             StackFrame(entry.scope, entry.location.user, entry.scope)
@@ -72,7 +72,7 @@ def _scopes(node: Node) -> list[StackFrame]:
 
 
 def scopes_around(scope: str) -> list[str]:
-    """List a scope and those around it, outermost first: "", "blocks", "blocks.0".
+    """List a scope and its enclosing scopes, outermost first: "", "blocks", "blocks.0".
 
     >>> scopes_around("blocks.0")
     ['', 'blocks', 'blocks.0']

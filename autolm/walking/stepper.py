@@ -25,7 +25,7 @@ from autolm.walking.segments import Segments
 from autolm.walking.what_if import Edit, read_seed
 from autolm.walking.wording import label, show
 
-InterruptCheck = Callable[[], Any]  # asked between two steps whether to stop
+InterruptCheck = Callable[[], Any]  # called between two steps; true stops the run
 INTERRUPT_CHECK = "a function that says whether to stop"
 
 
@@ -59,7 +59,7 @@ class Stepper:
         # contribution.
         self._cursor, self._previous_sums = (0, 0, 0), list[Any]()
         self._segments = Segments(root, self.operations, self.segment, self._step_of)
-        self._computed: Step | None = None  # the step that is next, or was when it was computed
+        self._computed: Step | None = None  # the latest preview; valid if its index is the position
         self._consumers: dict[Node, list[tuple[int, int]]] | None = None
         self._grads_before = {node: node.gradient for node in self._nodes() if node.has_grad}
         self._is_open = True
@@ -75,7 +75,7 @@ class Stepper:
         root = f"{label(self.root)} = {show(self.root.data)}"
         return f"<backward of {root}: {done_text}{sent_text}{state}>"
 
-    # Where it is
+    # The position
 
     @property
     def position(self) -> int:
@@ -101,7 +101,7 @@ class Stepper:
         return None if self.finished else self.operations[self.position]
 
     def preview(self) -> Step | None:
-        """Return the step that is next, its arithmetic computed and nothing done; None at the end.
+        """Compute the next step and return it, without doing it; None at the end.
 
         It includes the contributions that have been sent already.
         """
@@ -189,7 +189,7 @@ class Stepper:
     # One step, either way
 
     def step(self) -> Step | None:
-        """Do the step that is next, or the rest of it, and return it; None at the end."""
+        """Do the next step, or the rest of it, and return it; None at the end."""
         self._require_open("step")
         step = self.preview()
         if step is not None:
@@ -197,7 +197,7 @@ class Stepper:
         return step
 
     def send(self) -> Contribution | None:
-        """Send one contribution of the step that is next, and return it; the last one ends it."""
+        """Send one contribution of the next step and return it; the last one completes the step."""
         self._require_open("send")
         step, edge = self.preview(), self.edge
         if step is None:
@@ -258,7 +258,7 @@ class Stepper:
         return takes[edge] if edge < len(takes) else len(node.parents)
 
     def _send(self, step: Step, end: int) -> None:
-        """Send what comes before operand `end`."""
+        """Send the remaining contributions up to operand `end`, exclusive."""
         position, operands, noted = self._cursor
         if not operands:
             dropped = self._segments.begin(position, self.gradients, self._previous_sums, noted)
@@ -275,7 +275,7 @@ class Stepper:
         self._move((*place, noted + len(contributions)), after)
 
     def _move(self, place: tuple[int, int, int], sums: Mapping[Node, Any]) -> None:
-        """Set some sums and the place, or, if Ctrl-C comes in between, neither."""
+        """Set sums and the position; on an exception such as Ctrl-C, restore the sums."""
         before = {node: self.gradients.get(node) for node in sums}
         try:
             self._set_sums(sums)
@@ -293,7 +293,7 @@ class Stepper:
             self._update_grad(node)
 
     def _update_grad(self, node: Node) -> None:
-        """Set a node's `.grad` to what `backward()` would make of the sum so far."""
+        """Set a node's `.grad` as `backward()` would set it for the sum so far."""
         total = self.gradients.get(node)
         earlier = None if node.parents else self._grads_before.get(node)
         if total is None:
@@ -350,7 +350,7 @@ class Stepper:
             )
 
     def _nodes(self) -> Iterator[Node]:
-        """Yield the nodes whose gradients the pass touches."""
+        """Yield the nodes whose gradients the pass changes."""
         return chain(self.operations, self.leaves)
 
 

@@ -17,16 +17,16 @@ SHOWN = 24  # how many tokens are listed
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Tokens:
-    """The tokens that were read, and which axis of which node runs along them.
+    """The tokens that a model read, and the axis of each node that runs along them.
 
     Attributes
     ----------
     texts
-        Each token as it is shown: see `wording.visible_token`.
+        The text of each token, in visible characters: see `wording.visible_token`.
     axes
-        The axis, from 0 up, of every node that has one; the others are not here.
+        The axis, from 0, of every node that has one; other nodes are absent.
     vocabulary
-        The text of every token by its id; empty if it is unknown.
+        The text of every token id; empty if unknown.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Tokens:
         axis = self.axes.get(node)
         if axis is None or axis >= len(index):
             return ""
-        position = range(len(self.texts))[index[axis]]  # from the end as well
+        position = range(len(self.texts))[index[axis]]  # also a negative index
         return f"‘{self.texts[position]}’ at {position}"
 
     def for_nodes(self, nodes: Mapping[Any, Node]) -> Tokens:

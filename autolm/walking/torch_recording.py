@@ -1,7 +1,7 @@
-"""Record what another library does in a program, from the moment at which it is imported.
+"""Record or count the passes of PyTorch in a program, from its import of PyTorch on.
 
-A program of autolm imports no PyTorch, and must not wait for it. So nothing is begun before the
-program imports the library itself, and then before its first line that uses it.
+Importing PyTorch is slow, and a program may not need it. So an import hook starts the recording
+right after the program itself has imported PyTorch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Counter = Callable[[Any], object]
 
 
 class TorchRecording:
-    """PyTorch in one program: its functions are recorded, or its passes are only counted.
+    """Record the PyTorch functions of one program, or only count its backward passes.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ class TorchRecording:
             self._begin()
 
     def _begin(self) -> None:
-        from autolm.torch.function_mode import record  # it keeps PyTorch's own functions
+        from autolm.torch.function_mode import record  # its import saves PyTorch's original functions
 
         if self._is_recording:
             self._stack.enter_context(record())
             return
         import torch
 
-        add_machinery(join(dirname(torch.__file__), ""))  # which is no part of a user's program
+        add_machinery(join(dirname(torch.__file__), ""))  # its frames are not the user's program
         plain = self._counted = torch.autograd.backward
 
         @wraps(plain)
@@ -93,18 +93,18 @@ class TorchRecording:
 
 
 class _ImportHook:
-    """Finds one library as the others do, and calls back when its import is done."""
+    """Find one library by the other finders, and call back after its import."""
 
     def __init__(self, name: str, then: Callable[[], None]) -> None:
         self._name, self._then = name, then
 
     def withdraw(self) -> None:
-        """Look for the library no more."""
+        """Remove this finder from `sys.meta_path`."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Return the library's own spec, whose loader calls back; of every other, nothing."""
+        """Return the library's spec with a loader that calls back; None for other modules."""
         if name != self._name:
             return None
         self.withdraw()
@@ -121,7 +121,7 @@ class _ImportHook:
 
 
 def unwalked_passes() -> list[str]:
-    """List what of a library's backward passes was named, and not walked."""
+    """List the backward passes of PyTorch that autolm noticed and cannot walk."""
     if "torch" not in sys.modules:
         return []
     from autolm.torch import notices

@@ -1,7 +1,7 @@
-"""A backward pass that can be walked both ways: what prompt, editor, page and notebook share.
+"""A backward pass that can be walked in both directions; every front end uses it.
 
 `stepper.py` takes single steps, `segments.py` bounds their memory, and `runner.py` takes many steps
-up to a breakpoint. `Walk` opens and closes the pass and changes numbers in it. Nothing here prints.
+up to a breakpoint. `Walk` opens and closes the pass and edits data in it. Nothing here prints.
 """
 
 from __future__ import annotations
@@ -19,33 +19,40 @@ from autolm.walking.what_if import Edit, edit
 class Walk(Runner):
     """A backward pass that can be walked forwards and back, and stopped anywhere.
 
-    While it is open, the `.grad` of every node shows the sum of what has arrived so far. Use it in
-    a `with` block: left at the end of the pass, the gradients are exactly those of `backward()`;
-    left before, every gradient, and every number changed by `set`, is what it was.
+    While the walk is open, the `.grad` of every node is the sum of the contributions so far. Use it
+    in a `with` block. If the pass is finished when the block ends, the gradients are exactly those
+    of `backward()`. Otherwise every gradient, and all data changed by `set`, is restored.
 
     Parameters
     ----------
     root, grad, retain_grads
         As for `backward()`.
     segment
-        Keep only what the last one or two segments of so many steps did, and do those before again
-        where one goes back to them; √(number of steps) needs least memory. The `.grad` of a result
-        of before shows nothing then: `show_again`. By default all is kept.
+        The number of steps in a segment. Only the gradients of the last one or two segments are
+        kept; going back further recomputes a segment. √(number of steps) needs the least memory.
+        The `.grad` of earlier results is empty then; `restore_grad` computes it. By default
+        everything is kept.
 
     Attributes
     ----------
-    root, operations, leaves
-        Where the pass begins; the nodes that it visits, one in each step; and where it ends.
-    position, edge
-        How many steps are done, and how many contributions of the next are sent already.
+    root
+        The node at which the pass begins.
+    operations
+        The nodes that the pass visits, one per step.
+    leaves
+        The leaves at which the pass ends.
+    position
+        How many steps are done.
+    edge
+        How many contributions of the next step are sent already.
     gradients
-        The sums so far, by node.
+        The sums of the contributions so far, by node.
     breakpoints
-        Where `run` and `run_back` stop, by id; `break_at` adds to them.
+        The breakpoints of `run` and `run_back`, by id; `break_at` adds to them.
     edits
-        What `set` has changed, in turn.
-    replaced
-        Results that hold what they were set to, and not what their operation makes.
+        The edits that `set` made, in order.
+    overridden
+        Results whose data was set and no longer follows from their operands.
 
     Examples
     --------
@@ -76,13 +83,13 @@ class Walk(Runner):
     ) -> None:
         self.close()
 
-    # What if, and the end
+    # Edits, and the end of the pass
 
     def set(self, node: Node, data: Any) -> Edit:
-        """Change the data of a node and all that depends on it, and stay at the same place.
+        """Set the data of a node, recompute its dependents, and keep the position.
 
-        The latest change counts: a result that was set before, and depends on the node, is computed
-        again. Left unfinished, the walk undoes every change.
+        A dependent result that was set before is recomputed too. If the walk ends unfinished, every
+        change is undone.
         """
         self._require_open("set")
         position, edge, seed = self.position, self.edge, self.gradients[self.root]
@@ -98,13 +105,13 @@ class Walk(Runner):
         return change
 
     def finish(self) -> None:
-        """Do what is left of the pass and end the walk, with the gradients of `backward()`."""
+        """Do the rest of the pass and end the walk, with the gradients of `backward()`."""
         self._require_open("finish")
         self.goto(len(self.operations))
         self.close()
 
     def abandon(self) -> None:
-        """End the walk and put every gradient, and every number that was set, back."""
+        """End the walk and restore every gradient and all data that was set."""
         if not self._is_open:
             return
         self._is_open = False
@@ -116,7 +123,7 @@ class Walk(Runner):
         self.root.end_walk(self.seed, finished=False)
 
     def close(self) -> None:
-        """End the walk: keep the gradients of a whole pass, and abandon one that is not."""
+        """End the walk: keep the gradients of a finished pass, abandon an unfinished one."""
         if not self._is_open:
             return
         if not self.finished:
