@@ -51,11 +51,11 @@ def comes_at_a_step(what: dict[str, Any]) -> None:
     TorchEngine.advance = advance  # type: ignore[method-assign]
 
 
-def fails(module: str, attribute: str, kind: str, *told: Any) -> None:
+def fails(module: str, attribute: str, kind: str, *arguments: Any) -> None:
     """Let a function of a module, or a method of a class in it, fail at this worker."""
 
     def failing(*_: Any, **__: Any) -> None:
-        raise getattr(builtins, kind)(*told)
+        raise getattr(builtins, kind)(*arguments)
 
     *owner, name = attribute.split(".")
     place: Any = importlib.import_module(module)
@@ -110,8 +110,8 @@ def launch(size: int, arguments: list[str], what: dict[str, Any]) -> dict[str, A
         if agent is not None:
             os.kill(agent, signal.SIGKILL)
             os.waitpid(agent, 0)
-        told = [[file.read_text("utf-8") for file in pair] for pair in files]
-    out, error = zip(*told, strict=True)
+        texts = [[file.read_text("utf-8") for file in pair] for pair in files]
+    out, error = zip(*texts, strict=True)
     return {"codes": codes, "out": out, "error": error}
 
 

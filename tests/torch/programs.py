@@ -24,7 +24,7 @@ def of(*models: nn.Module, log: list[Any] | None = None, **leaves: torch.Tensor)
     """Return what makes a program of a function that computes its loss."""
     for i, model in enumerate(models):
         prefix = "" if i == 0 else f"{type(model).__name__}."
-        leaves |= {f"{prefix}{name}": each for name, each in model.named_parameters()}
+        leaves |= {f"{prefix}{name}": parameter for name, parameter in model.named_parameters()}
     return lambda compute: Program(leaves, compute, [] if log is None else log)
 
 
@@ -200,8 +200,8 @@ def integer_operands():
     def compute():
         picked = x[ids].gather(1, torch.tensor([[0], [1], [1], [2]]))
         spread = torch.zeros(5).index_add(0, ids, picked.squeeze(1)).scatter(0, ids[:1], 2.0)
-        kept = torch.where(x > 0, x, 0.1 * x).masked_fill(x > 1, 1.0)
-        return (spread * weights).sum() + kept.cumsum(0).sum() + x.sort(0).values[0].sum()
+        masked = torch.where(x > 0, x, 0.1 * x).masked_fill(x > 1, 1.0)
+        return (spread * weights).sum() + masked.cumsum(0).sum() + x.sort(0).values[0].sum()
 
     return of(x=x, weights=weights)(compute)
 
@@ -244,8 +244,8 @@ class Zeros(Function):
 
     @staticmethod
     def forward(ctx, x, flag):
-        ctx.mark_non_differentiable(kept := x > 0)
-        return x.exp(), x.sin(), kept
+        ctx.mark_non_differentiable(positive := x > 0)
+        return x.exp(), x.sin(), positive
 
     @staticmethod
     def backward(ctx, to_exp, to_sin, _):
@@ -280,8 +280,8 @@ def hooks_on_tensors_and_modules():
     x, log = leaf(5, 3), []
 
     def noted(name, factor=None):
-        def hook(*told):
-            grads = [each for each in told if not isinstance(each, nn.Module)]
+        def hook(*values):
+            grads = [value for value in values if not isinstance(value, nn.Module)]
             log.append((name, str(grads)))
             return None if factor is None else grads[0] * factor
 
@@ -289,7 +289,7 @@ def hooks_on_tensors_and_modules():
 
     def of_module(module, to_inputs, to_outputs):
         log.append(("module", str(to_inputs), str(to_outputs)))
-        return tuple(None if each is None else each * 1.5 for each in to_inputs)
+        return tuple(None if grad is None else grad * 1.5 for grad in to_inputs)
 
     model[0].weight.register_hook(noted("weight", 2))
     model[2].bias.register_post_accumulate_grad_hook(lambda p: log.append(("bias", str(p.grad))))
@@ -302,7 +302,9 @@ def hooks_on_tensors_and_modules():
         hidden = model[1](model[0](x))
         hidden.register_hook(noted("hidden", 0.5))
         hidden.retain_grad()
-        hidden.grad_fn.register_hook(lambda sent, got: log.append(("node", str(sent), str(got))))
+        hidden.grad_fn.register_hook(
+            lambda outgoing, got: log.append(("node", str(outgoing), str(got)))
+        )
         loss = model[2](hidden).pow(2).sum()
         loss.register_hook(noted("loss", 1.25))
         return loss

@@ -46,18 +46,18 @@ def printed():
 
 def run_here(on_pass, path=TRAIN, **options):
     program = Program(path, **options)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as screen:
         program.run(on_pass)
-    return said.getvalue()
+    return screen.getvalue()
 
 
 def test_stepped_program_goes_on_to_the_bit(printed):
     typed = "b blocks.0\nc\nw\nopen\ns\nq\nrs\ncl\nc\nc\n"
-    said = python("-m", "autolm", "step", TRAIN, "--segment", 6, typed=typed)
-    assert said.startswith("backward of loss = 0.5145 ")
-    assert "39 steps, 9 leaves" in said and "train.py:43" in said
-    assert ">       blocks.0.out   1 step, 24 … 24     train.py:19" in said
-    assert said.endswith(f"(bp) {printed}")
+    screen = python("-m", "autolm", "step", TRAIN, "--segment", 6, typed=typed)
+    assert screen.startswith("backward of loss = 0.5145 ")
+    assert "39 steps, 9 leaves" in screen and "train.py:43" in screen
+    assert ">       blocks.0.out   1 step, 24 … 24     train.py:19" in screen
+    assert screen.endswith(f"(bp) {printed}")
 
 
 def test_environment_stops_a_program_that_imports_autolm_torch(tmp_path):
@@ -69,13 +69,13 @@ def test_environment_stops_a_program_that_imports_autolm_torch(tmp_path):
         "loss.backward()\n"
         "print(w.grad.tolist())\n"
     )
-    said = python(path, typed="s\nc\nc\n", AUTOLM_DEBUG="1")
-    assert "> 2/2  ×      w * w" in said
-    assert said.endswith("[2.0, 2.0, 2.0]\n")
+    screen = python(path, typed="s\nc\nc\n", AUTOLM_DEBUG="1")
+    assert "> 2/2  ×      w * w" in screen
+    assert screen.endswith("[2.0, 2.0, 2.0]\n")
 
 
 def test_every_backward_stops_and_the_program_is_the_same(printed):
-    seen = []
+    lengths = []
 
     def walk(here):
         with here.walk() as walk:
@@ -83,11 +83,11 @@ def test_every_backward_stops_and_the_program_is_the_same(printed):
             while walk.back():
                 pass
             walk.run()
-            seen.append(len(walk.operations))
+            lengths.append(len(walk.operations))
         assert here.call[0].path == str(TRAIN) and here.call[0].function == "<module>"
 
     assert run_here(walk, passes=Passes(None, has_breakpoints=True)) == printed
-    assert seen == [39, 39, 39]
+    assert lengths == [39, 39, 39]
 
 
 def test_draw_finds_the_loss_and_its_variables():
@@ -100,9 +100,9 @@ def test_draw_finds_the_loss_and_its_variables():
 def test_program_without_a_backward_ends_at_its_loss(tmp_path):
     path = tmp_path / "forward.py"
     path.write_text("import torch\nw = torch.ones(2, requires_grad=True)\nloss = (w * 3).sum()\n")
-    seen = []
-    run_here(lambda here: seen.append([n.op.name for n in here.walk().operations]), path)
-    assert seen == [["sum", "mul"]]
+    names = []
+    run_here(lambda here: names.append([n.op.name for n in here.walk().operations]), path)
+    assert names == [["sum", "mul"]]
 
 
 @pytest.mark.parametrize(
@@ -115,15 +115,15 @@ def test_program_without_a_backward_ends_at_its_loss(tmp_path):
 )
 def test_it_stops_where_the_loss_is_only_a_part_of_what_is_differentiated(tmp_path, text, steps):
     path = tmp_path / "part.py"
-    made = "w = torch.ones(2, requires_grad=True)\nloss = (w * 3).sum()\n"
-    path.write_text(f"import torch\n{made}{text}\n")
-    seen = []
-    run_here(lambda here: seen.append([n.op.name for n in here.walk().operations]), path)
-    assert seen == [steps]
+    setup = "w = torch.ones(2, requires_grad=True)\nloss = (w * 3).sum()\n"
+    path.write_text(f"import torch\n{setup}{text}\n")
+    names = []
+    run_here(lambda here: names.append([n.op.name for n in here.walk().operations]), path)
+    assert names == [steps]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("with torch.no_grad():\n    loss = (w * w).sum()\n", "program.py:4: loss .*no gradient"),
         ("y = w * w\n(y * y).backward()\n", r"program.py:4: .*mul .* has shape \(2,\)"),
@@ -133,12 +133,12 @@ def test_it_stops_where_the_loss_is_only_a_part_of_what_is_differentiated(tmp_pa
         ("del w\n", "program.py has no variable loss; call backward"),
     ],
 )
-def test_bad_program_is_told_in_a_line_with_its_place(tmp_path, text, told):
+def test_bad_program_is_told_in_a_line_with_its_place(tmp_path, text, message):
     if "cuda" in text and torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
     path = tmp_path / "program.py"
     path.write_text(f"import torch\nw = torch.ones(2, requires_grad=True)\n{text}")
-    with pytest.raises(ProgramError, match=told) as raised:
+    with pytest.raises(ProgramError, match=message) as raised:
         run_here(lambda here: here.walk(), path)
     assert "\n" not in str(raised.value)
 
@@ -193,9 +193,9 @@ def test_prompt_calls_parameters_as_named_parameters_does(monkeypatch):
         loss = blocks(torch.ones(1, 2)).sum()
     session = Session(autolm.torch.graph(loss), {"blocks": blocks, "loss": loss})
     session.say("s", "s")
-    told = session.say("l .", "args", "why 0.0.weight", "b change 0.0.weight")
+    screen = session.say("l .", "args", "why 0.0.weight", "b change 0.0.weight")
     for name in ("0.0.weight = 2×2", "0.0.bias = 2"):
-        assert name in told
+        assert name in screen
     assert "linear(array(1, 2), weight, bias)" in session.say("l")  # in its scope, told beside it
     assert re.search(r"\.0\.weight +ḡᵀ @ input", session.say("rs", "s"))
 

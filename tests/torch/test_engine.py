@@ -50,12 +50,12 @@ def in_torch(kind: Any = "stream", compiled: bool = False, **choices: Any) -> Tr
 def assert_close(training: Training, other: Training) -> None:
     one, two = training.checkpoint(), other.checkpoint()
     assert one.state == two.state
-    for arrays, others in ((one.model, two.model), (one.optimizer, two.optimizer)):
-        assert arrays.keys() == others.keys()
+    for arrays, expected in ((one.model, two.model), (one.optimizer, two.optimizer)):
+        assert arrays.keys() == expected.keys()
         for path, array in arrays.items():
-            assert array.dtype == others[path].dtype
+            assert array.dtype == expected[path].dtype
             limit = 1e-12 * np.abs(array).max()
-            np.testing.assert_allclose(others[path], array, rtol=0, atol=limit, err_msg=path)
+            np.testing.assert_allclose(expected[path], array, rtol=0, atol=limit, err_msg=path)
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_where_nothing_can_be_compiled_a_line_says_so(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, str(tmp_path / "no compiler")))
     training = in_torch(compiled=True)
-    told = "^torch.compile cannot compile here: .*no compiler.*; leave --compile out$"
-    with pytest.raises(OSError, match=told):
+    message = "^torch.compile cannot compile here: .*no compiler.*; leave --compile out$"
+    with pytest.raises(OSError, match=message):
         training.advance()
     torch._dynamo.reset()
 

@@ -50,7 +50,7 @@ def test_nodes_have_the_names_scopes_and_lines_of_the_program(model_and_loss):
     lines, first = inspect.getsourcelines(Attention.forward)
     assert lines[attention.location.user.line - first].strip().startswith("y = F.scaled")
     assert attention.scope == "blocks.0"
-    assert [each.scope for each in attention.entered] == ["blocks.0"]
+    assert [node.scope for node in attention.entered] == ["blocks.0"]
     frame = attention.location.user
     text = lines[frame.line - first].encode()[frame.column : frame.end_column].decode()
     assert text == "F.scaled_dot_product_attention(q, k, v, is_causal=True)"
@@ -77,11 +77,11 @@ def test_each_further_model_is_called_as_the_program_calls_it():
 
 def test_several_uses_of_a_tied_weight_are_explained(model_and_loss):
     model, loss = model_and_loss
-    told = autolm.explain(model.embed.weight, loss)
-    assert {use.consumer.op.name for use in told.uses} == {"embedding", "linear"}
+    explanation = autolm.explain(model.embed.weight, loss)
+    assert {use.consumer.op.name for use in explanation.uses} == {"embedding", "linear"}
     loss.backward()
-    assert torch.equal(told.gradient, model.embed.weight.grad)
-    assert torch.equal(sum(use.value for use in told.uses), model.embed.weight.grad)
+    assert torch.equal(explanation.gradient, model.embed.weight.grad)
+    assert torch.equal(sum(use.value for use in explanation.uses), model.embed.weight.grad)
 
 
 def test_tools_take_tensors_and_change_no_gradient(model_and_loss, tmp_path):
@@ -93,7 +93,7 @@ def test_tools_take_tensors_and_change_no_gradient(model_and_loss, tmp_path):
     assert "cross_entropy" in page
     focused = autolm.draw(loss, focus=loss, radius=1, edges="chain rule").source
     assert "cross_entropy" in focused
-    assert all(each.grad is None for each in model_and_loss[0].parameters())
+    assert all(parameter.grad is None for parameter in model_and_loss[0].parameters())
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -235,9 +235,9 @@ def test_freed_graph_is_named_with_the_way_out():
     with refused(RuntimeError, r"mul .*freed .*retain_graph=True"):
         autolm.explain(w, loss)
     with autolm.torch.record():
-        kept = (w * w).sum()
-    kept.backward(retain_graph=True)
-    assert autolm.explain(w, kept).gradient.tolist() == [2.0] * 3
+        total = (w * w).sum()
+    total.backward(retain_graph=True)
+    assert autolm.explain(w, total).gradient.tolist() == [2.0] * 3
 
 
 def test_what_was_written_into_afterwards_is_named_by_its_step_and_line():
@@ -323,7 +323,7 @@ def test_record_leaves_pytorch_as_it_was():
 def test_program_of_the_guide_runs():
     text = (Path(__file__).parents[2] / "demos" / "guide.md").read_text("utf-8")
     programs = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
-    (program,) = [each for each in programs if "autolm.torch.graph" in each]
+    (program,) = [text for text in programs if "autolm.torch.graph" in text]
     variables = {}
     exec(program, variables)
     assert variables["root"].op.name == "sum"
@@ -338,9 +338,9 @@ def test_data_stay_what_they_were_when_a_tensor_is_written_into():
         row.add_(10)
         loss = (rectified.sum() + row.sum()).sin()
     data = {}
-    for each in autolm.topological_order(autolm.torch.graph(loss)):
-        if each.op:
-            data.setdefault(each.op.name, each.data.tolist())
+    for operation in autolm.topological_order(autolm.torch.graph(loss)):
+        if operation.op:
+            data.setdefault(operation.op.name, operation.data.tolist())
     assert data["mul"] == [[-2.0, 4.0], [6.0, -8.0]]
     assert data["relu"] == [[0.0, 4.0], [6.0, 0.0]]
     assert data["add"] == [[10.0, 14.0], [6.0, 0.0]]

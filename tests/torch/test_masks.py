@@ -26,7 +26,7 @@ class Block(nn.Module):
     def forward(self, x):
         batch, time, width = x.shape
         parts = self.attention(self.norms[0](x)).split(width, dim=2)
-        q, k, v = (each.view(batch, time, self.heads, -1).transpose(1, 2) for each in parts)
+        q, k, v = (part.view(batch, time, self.heads, -1).transpose(1, 2) for part in parts)
         scores = q @ k.transpose(-2, -1) / (width // self.heads) ** 0.5
         scores = scores.masked_fill(self.mask[:time, :time] == 0, float("-inf"))
         y = F.softmax(scores, dim=-1) @ v

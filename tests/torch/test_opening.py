@@ -51,7 +51,7 @@ def loss(**attributes):
 ARGUMENTS = ("query", "key", "value", "attn_mask", "input", "mat1", "mat2", "weight", "bias")
 HEADS = [(2, 4, 3, 5)] * 3
 FUSED = [
-    *((each, HEADS) for each in (causal, masked, added, blind, grouped, dropped)),
+    *((example, HEADS) for example in (causal, masked, added, blind, grouped, dropped)),
     (causal, [(2, 4, 2, 5), (2, 4, 3, 5), (2, 4, 3, 5)]),
     (learned, [*HEADS, (4, 3, 3)]),
     (lambda x, w, b: F.layer_norm(x, (4,), w, b, 1e-3), [(3, 4), (4,), (4,)]),
@@ -60,7 +60,7 @@ FUSED = [
     (lambda x: torch.softmax(x, 0), [(3, 4)]),
     (lambda x: F.softmax(x, dim=-1), [(3, 4)]),
     (lambda x: x.log_softmax(1), [(3, 4)]),
-    *((loss(reduction=each), [(3, 4)]) for each in ("mean", "sum", "none")),
+    *((loss(reduction=reduction), [(3, 4)]) for reduction in ("mean", "sum", "none")),
     (loss(ignore_index=0, label_smoothing=0.2), [(3, 4)]),
     (loss(weight=torch.tensor([0.5, 1.0, 2.0, 3.0]).double()), [(3, 4)]),
     (lambda x: F.cross_entropy(x, torch.full((3, 4), 0.25).double()), [(3, 4)]),
@@ -85,11 +85,11 @@ def test_definition_has_the_result_and_sends_what_the_function_sends(fused, shap
     assert len({n.op.name for n in autolm.topological_order(opened) if n.parents}) > 1
     assert torch.allclose(opened.data, result.detach(), rtol=1e-12, atol=1e-13)
     leaves = {n.name: n for n in autolm.topological_order(opened) if n.requires_grad}
-    sent = node.contributions(upstream)
+    contributions = node.contributions(upstream)
     arguments = [name for name in ARGUMENTS if name in leaves]
-    for name, value in zip(arguments, (v for v in sent if v is not None), strict=True):
+    for name, value in zip(arguments, (v for v in contributions if v is not None), strict=True):
         assert torch.allclose(value, leaves[name].gradient, rtol=1e-10, atol=1e-12), name
-    assert all(each.grad is None for each in operands)
+    assert all(operand.grad is None for operand in operands)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)

@@ -45,7 +45,7 @@ def run(make, watch=None):
         torch.autograd.backward(losses)
     finally:
         backward_pass.reset(token)
-    grads = {name: each.grad for name, each in program.leaves.items()}
+    grads = {name: leaf.grad for name, leaf in program.leaves.items()}
     return program, grads, torch.get_rng_state()
 
 
@@ -76,9 +76,9 @@ def test_walk_there_and_back_has_the_bits_of_a_plain_run(make, segment):
     assert walked["back"]
     assert torch.equal(state, plain_state)
     assert sorted(program.log) == sorted(plain_program.log)
-    shown = {name: walked["shown"].get(each) for name, each in program.leaves.items()}
+    walk_grads = {name: walked["shown"].get(leaf) for name, leaf in program.leaves.items()}
     alike = torch.allclose if make.__name__ in ROUNDED else same
-    wrong = [name for name, grad in plain.items() if not alike(grad, shown[name])]
+    wrong = [name for name, grad in plain.items() if not alike(grad, walk_grads[name])]
     assert not wrong, "in the walk"
     assert all(
         node.location.user.path.endswith("programs.py") for node in walk.operations if node.location

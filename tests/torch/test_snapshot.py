@@ -63,22 +63,22 @@ def kept_bytes(root):
         while write is not None and write.next is not None:
             writes[id(write)] = write
             write = write.next
-    return sum(each.old.nbytes for each in writes.values())
+    return sum(write.old.nbytes for write in writes.values())
 
 
 @pytest.mark.parametrize("make", [columns, decoder, rows_chosen_by_a_list])
 def test_time_and_memory_of_writes_grow_with_what_is_written(make):
     gc.collect()
-    calls, kept = {}, {}
+    calls, byte_counts = {}, {}
     for n in (20, 40, 80):
         with autolm.torch.record():
             make(5)
             calls[n], loss = calls_of(make, n)
-            kept[n] = kept_bytes(autolm.torch.graph(loss))
+            byte_counts[n] = kept_bytes(autolm.torch.graph(loss))
     assert calls[80] - calls[40] <= 2.1 * (calls[40] - calls[20])
     # `x[:, i] *= 0.9` writes twice: `mul_`, and then `x[:, i] = …` of the result.
     part = {columns: 2 * 8 * 4, decoder: 6 * 4, rows_chosen_by_a_list: 5 * 4}[make]
-    assert kept == {n: n * part for n in kept}
+    assert byte_counts == {n: n * part for n in byte_counts}
 
 
 WRITES = {
@@ -126,7 +126,7 @@ def test_numbers_of_complex_and_of_constant_tensors_outlast_writes():
     with autolm.torch.record():
         z = torch.randn(3, dtype=torch.complex64, requires_grad=True) * 1
         conjugate = z.conj()
-        nodes = [autolm.torch.node(each) for each in (z, conjugate)]
+        nodes = [autolm.torch.node(tensor) for tensor in (z, conjugate)]
         expected = [z.detach().clone(), conjugate.detach().resolve_conj().clone()]
         torch.view_as_real(z)[0, 1] *= 3
         z.mul_(2)

@@ -105,26 +105,26 @@ def there_and_back(here):
 def watched(path, on_pass=there_and_back, **options):
     """Run a program with its passes walked; return what it prints."""
     program = Program(path, **options)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as stdout:
         program.run(on_pass)
-    return said.getvalue()
+    return stdout.getvalue()
 
 
 def plain(path):
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as stdout:
         runpy.run_path(str(path), run_name="__main__")
-    return said.getvalue()
+    return stdout.getvalue()
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_what_cannot_be_watched_runs_plainly_and_is_named_in_one_line(name, tmp_path, capsys):
-    text, said = PROGRAMS[name]
+    text, starts = PROGRAMS[name]
     path = written(tmp_path, BEGIN + text + END)
     assert watched(path, passes=Passes(None, has_breakpoints=True)) == plain(path)
     lines = capsys.readouterr().err.splitlines()
     lines = [line for line in lines if line.startswith("autolm: ")]
-    assert len(lines) == len(said)
-    assert all(start in line for start, line in zip(said, lines, strict=True))
+    assert len(lines) == len(starts)
+    assert all(start in line for start, line in zip(starts, lines, strict=True))
 
 
 def test_an_error_of_the_recorder_is_said_once_and_not_raised(tmp_path, monkeypatch, capsys):
@@ -138,13 +138,13 @@ def test_an_error_of_the_recorder_is_said_once_and_not_raised(tmp_path, monkeypa
     with pytest.raises(ProgramError, match="KeyError: 'of ours'"):
         watched(path)
     monkeypatch.setenv("AUTOLM_STRICT", "0")
-    seen = []
-    said = watched(path, lambda here: (seen.append(here.root), there_and_back(here)))
-    assert said == expected
+    roots = []
+    screen = watched(path, lambda here: (roots.append(here.root), there_and_back(here)))
+    assert screen == expected
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" at ")[0] for line in lines] == ["autolm: mul", "autolm: sum"]
     assert all("is not recorded" in line and "KeyError: 'of ours'" in line for line in lines)
-    assert seen[0].op.name == "Sum"  # as PyTorch calls what no recorded function made
+    assert roots[0].op.name == "Sum"  # as PyTorch calls what no recorded function made
 
 
 def test_an_error_of_the_program_is_its_own(tmp_path):
@@ -176,13 +176,13 @@ def test_backward_to_some_inputs_shows_only_the_gradients_that_pytorch_computes(
         f"loss.backward(inputs={inputs})\n"
         "print(a.grad, b.grad, called)\n",
     )
-    shown = {}
+    results = {}
 
     def walk(here):
         with here.walk() as walk:
             walk.goto(len(walk.operations))
-            shown.update({n: walk.gradients.get(node) for n, node in nodes(here).items()})
-        shown["leaves"] = {n: here.variables[n].grad for n in "ab"}
+            results.update({n: walk.gradients.get(node) for n, node in nodes(here).items()})
+        results["leaves"] = {n: here.variables[n].grad for n in "ab"}
         assert all(node.requires_grad == (n in reached) for n, node in nodes(here).items())
 
     def nodes(here):
@@ -190,9 +190,9 @@ def test_backward_to_some_inputs_shows_only_the_gradients_that_pytorch_computes(
 
     assert watched(path, walk) == plain(path)
     for leaf in "ab":
-        grad = shown["leaves"][leaf]
-        assert (shown[leaf] is None) == (grad is None) == (leaf not in reached)
-        assert grad is None or torch.equal(shown[leaf], grad)
+        grad = results["leaves"][leaf]
+        assert (results[leaf] is None) == (grad is None) == (leaf not in reached)
+        assert grad is None or torch.equal(results[leaf], grad)
 
 
 LOSS = "loss = (w * w).sum()\n"
@@ -231,12 +231,12 @@ UNWALKED = {
 
 @pytest.mark.parametrize("name", UNWALKED)
 def test_a_program_without_a_pass_to_walk_is_told_which_passes_it_has(name, tmp_path):
-    text, told = UNWALKED[name]
+    text, message = UNWALKED[name]
     path = written(tmp_path, BEGIN + text)
-    with pytest.raises(ProgramError, match=told) as raised:
+    with pytest.raises(ProgramError, match=message) as raised:
         watched(path)
     assert "\n" not in str(raised.value)
-    assert ("has no variable loss" in str(raised.value)) == ("has no variable loss" in told)
+    assert ("has no variable loss" in str(raised.value)) == ("has no variable loss" in message)
 
 
 def test_the_first_stop_names_the_other_roots_of_the_program(tmp_path, monkeypatch, capsys):
@@ -331,19 +331,19 @@ ABSENT = {
 def test_a_parameter_that_is_not_in_the_graph_is_told_why(name, tmp_path):
     forward, setting, why = ABSENT[name]
     path = written(tmp_path, MODEL.format(forward, setting))
-    told = []
+    messages = []
 
     def ask(here):
         with here.walk() as walk:
             for text in ("prior.logits", "prior.logit"):
                 with pytest.raises(ValueError) as raised:
                     Names(walk.operations, here.variables).find(text)
-                told.append(str(raised.value))
+                messages.append(str(raised.value))
 
     watched(path, ask)
-    assert told[0].startswith("prior.logits: ")
-    assert re.search(why, told[0])
-    assert told[1].startswith("no node has the name prior.logit")
+    assert messages[0].startswith("prior.logits: ")
+    assert re.search(why, messages[0])
+    assert messages[1].startswith("no node has the name prior.logit")
 
 
 IN_PARTS = {
@@ -369,14 +369,14 @@ def test_parameters_of_a_model_that_runs_in_parts_have_their_paths_in_it(name, t
     path = written(
         tmp_path, f"import torch\n{IN_PARTS[name]}loss = (y * y).sum()\nloss.backward()\n"
     )
-    seen = []
+    paths = []
 
     def ask(here):
         with here.walk() as walk:
             names = Names(walk.operations, here.variables)
-            seen.extend(names(leaf) for leaf in walk.leaves)
+            paths.extend(names(leaf) for leaf in walk.leaves)
             with pytest.raises(ValueError, match=r"^prior\.weight: no gradient .* detach\(\) at "):
                 names.find("prior.weight")
 
     watched(path, ask)
-    assert {"encoder.weight", "encoder.bias"} <= set(seen)
+    assert {"encoder.weight", "encoder.bias"} <= set(paths)

@@ -28,8 +28,8 @@ def run(program, watch=None):
                 tensors = [*value.parameters(), *value.buffers()]
             else:
                 tensors = [value]
-            for each in tensors:
-                noted.extend((copied(each), copied(each.grad) if each.is_leaf else None))
+            for tensor in tensors:
+                noted.extend((copied(tensor), copied(tensor.grad) if tensor.is_leaf else None))
 
     torch.manual_seed(0)
     token = backward_pass.set(watch)
@@ -41,13 +41,13 @@ def run(program, watch=None):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_a_training_program_walked_at_every_backward_has_the_bits_of_a_plain_run(
     program, monkeypatch
 ):
     monkeypatch.setenv("AUTOLM_STRICT", "1")
     plain, plain_state = run(program)
-    passes, shown = [], []
+    passes, pairs = [], []
 
     def watch(root, grad, retain_grads):
         with Walk(root, grad, segment=5 if len(passes) % 2 else None) as walk:
@@ -59,7 +59,7 @@ def test_a_training_program_walked_at_every_backward_has_the_bits_of_a_plain_run
             leaves = [(n, n.grad) for n in walk.leaves if n.origin() is not None]
         passes.append(steps)
         if program.__name__ != "optimizer_in_the_backward_pass":  # which takes them away
-            shown.extend((copied(node.origin().grad), copied(grad)) for node, grad in leaves)
+            pairs.extend((copied(node.origin().grad), copied(grad)) for node, grad in leaves)
 
     plain_passes = count_of_backward(program)
     with autolm.torch.record():
@@ -69,7 +69,7 @@ def test_a_training_program_walked_at_every_backward_has_the_bits_of_a_plain_run
     assert all(map(same, walked, plain))
     assert torch.equal(state, plain_state)
     alike = torch.allclose if program.__name__ in ROUNDED else same
-    assert all(alike(a, b) for a, b in shown)
+    assert all(alike(a, b) for a, b in pairs)
 
 
 def count_of_backward(program):

@@ -29,7 +29,7 @@ def gpt2():
 def test_gpt2_has_the_gradients_of_a_plain_run_in_the_walk_and_after():
     model, ids = gpt2()
     model(ids, labels=ids).loss.backward()
-    plain = {name: each.grad for name, each in model.named_parameters()}
+    plain = {name: parameter.grad for name, parameter in model.named_parameters()}
     model, ids = gpt2()
     with autolm.torch.record():
         loss = model(ids, labels=ids).loss
@@ -37,11 +37,11 @@ def test_gpt2_has_the_gradients_of_a_plain_run_in_the_walk_and_after():
         walk.run()
         walk.goto(0)
         walk.run()
-        found = {n.name: n.grad for n in walk.gradients if not n.parents}
-    assert found.keys() == plain.keys()
-    for name, each in model.named_parameters():
-        assert torch.equal(found[name], plain[name]), name
-        assert torch.equal(each.grad, plain[name]), name
+        grads = {n.name: n.grad for n in walk.gradients if not n.parents}
+    assert grads.keys() == plain.keys()
+    for name, parameter in model.named_parameters():
+        assert torch.equal(grads[name], plain[name]), name
+        assert torch.equal(parameter.grad, plain[name]), name
     scopes = {node.scope for node in walk.operations}
     assert {"transformer.h.0.attn", "transformer.h.1.mlp.act", "lm_head"} <= scopes
     fused = [n for n in walk.operations if n.op.name == "scaled_dot_product_attention"]
@@ -60,9 +60,9 @@ def test_picture_of_the_readme_is_what_is_drawn_now():
     drawing, options = load_script().PICTURES["gpt2"]()
     for variant, dark in (("", False), ("-dark", True)):
         now = drawing.svg(dark=dark, **options)
-        kept = (FOLDER / f"gpt2{variant}.svg").read_text(encoding="utf-8")
-        assert words(now) == words(kept)
-        assert svg_edges(now) == svg_edges(kept)
+        stored = (FOLDER / f"gpt2{variant}.svg").read_text(encoding="utf-8")
+        assert words(now) == words(stored)
+        assert svg_edges(now) == svg_edges(stored)
 
 
 def words(svg):

@@ -18,9 +18,9 @@ CHANCE = {"hooks_that_draw_random_numbers"}
 # Adds up within a function what PyTorch adds one by one: right, but for the last bit.
 ROUNDED = {"functions_that_use_an_operand_twice"}
 ALIKE = [
-    each
-    for each in PROGRAMS
-    if each.__name__ not in REFUSED | WITHOUT_A_GRADIENT | CHANCE | ROUNDED | {"several_losses"}
+    program
+    for program in PROGRAMS
+    if program.__name__ not in REFUSED | WITHOUT_A_GRADIENT | CHANCE | ROUNDED | {"several_losses"}
 ]
 
 
@@ -38,7 +38,7 @@ def losses_of(make, name=""):
 
 
 def leaves_of(make):
-    return [name for name, each in losses_of(make)[0].leaves.items() if each.requires_grad]
+    return [name for name, leaf in losses_of(make)[0].leaves.items() if leaf.requires_grad]
 
 
 @pytest.mark.parametrize("make", ALIKE, ids=lambda make: make.__name__)
@@ -51,16 +51,16 @@ def test_set_leaf_gives_what_a_run_with_it_gives(make):
         program, loss = losses_of(make)
     before, state = loss.detach().clone(), torch.get_rng_state()
     root, leaf = autolm.torch.graph(loss), autolm.torch.node(program.leaves[name])
-    told = edit(root, leaf, moved_by(leaf.data))
+    result = edit(root, leaf, moved_by(leaf.data))
     assert torch.equal(root.data, expected.detach())
-    moved = {n.origin(): grad.after for n, grad in told.gradients.items() if not n.parents}
-    compared = [each for each in program.leaves if program.leaves[each] in moved]
+    gradients = {n.origin(): grad.after for n, grad in result.gradients.items() if not n.parents}
+    compared = [name for name in program.leaves if program.leaves[name] in gradients]
     assert compared
-    for each in compared:
-        grad = plain.leaves[each].grad
-        assert torch.equal(bits(moved[program.leaves[each]]), bits(grad)), each
+    for leaf_name in compared:
+        grad = plain.leaves[leaf_name].grad
+        assert torch.equal(bits(gradients[program.leaves[leaf_name]]), bits(grad)), leaf_name
     assert torch.equal(state, torch.get_rng_state())
-    told.undo()
+    result.undo()
     assert torch.equal(root.data, before)
 
 

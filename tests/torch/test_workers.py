@@ -67,11 +67,11 @@ def assert_same_run(one: Path, other: Path) -> None:
     ours, theirs = RunFolder.open(one), RunFolder.open(other)
     a, b = ours.load(), theirs.load()
     assert (a.state["step"], a.state["data"]) == (b.state["step"], b.state["data"])
-    for arrays, others in ((a.model, b.model), (a.optimizer, b.optimizer)):
-        assert arrays.keys() == others.keys()
+    for arrays, expected in ((a.model, b.model), (a.optimizer, b.optimizer)):
+        assert arrays.keys() == expected.keys()
         for path, array in arrays.items():
             limit = 1e-12 * np.abs(array).max()
-            np.testing.assert_allclose(others[path], array, rtol=0, atol=limit, err_msg=path)
+            np.testing.assert_allclose(expected[path], array, rtol=0, atol=limit, err_msg=path)
     for record, another in zip(ours.metrics(), theirs.metrics(), strict=True):
         assert record == pytest.approx(another, rel=1e-12)
 
@@ -199,9 +199,11 @@ IN_A_RUN: dict[str, Any] = {
 def assert_said_once(scene: Scene, who_and_what: str) -> None:
     """See that one worker says one line, and that it is one of those who may."""
     ranks, words = who_and_what.split(" ", 1)
-    told = [(rank, line) for rank, said in enumerate(scene.error) for line in said.splitlines()]
-    assert len(told) == 1, scene
-    ((rank, line),) = told
+    reports = [
+        (rank, line) for rank, stderr in enumerate(scene.error) for line in stderr.splitlines()
+    ]
+    assert len(reports) == 1, scene
+    ((rank, line),) = reports
     assert str(rank) in ranks, scene
     assert fnmatchcase(line, f"autolm: {words}*"), line
 
@@ -211,9 +213,9 @@ def test_what_prevents_a_run_is_said_once_and_leaves_no_folder_and_no_worker(
 ) -> None:
     expected = BEFORE_A_RUN.values()
     scenes = launch(tmp_path, *(launched for launched, _, _ in expected))
-    for scene, (_, codes, told) in zip(scenes, expected, strict=True):
+    for scene, (_, codes, message) in zip(scenes, expected, strict=True):
         assert scene.codes == codes, scene
-        assert_said_once(scene, told)
+        assert_said_once(scene, message)
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
 
 
@@ -250,8 +252,8 @@ def test_workers_that_disagree_are_refused_by_name_before_anything_is_written(
 
 @pytest.mark.parametrize("fact", ["--device", "--parallel", "the version of PyTorch"])
 def test_where_and_how_workers_compute_is_compared(monkeypatch, fact: str) -> None:
-    def gather(facts: list[Any], own: dict[str, str]) -> None:
-        facts[:] = [own, {**own, fact: "another"}]
+    def gather(facts: list[Any], environment: dict[str, str]) -> None:
+        facts[:] = [environment, {**environment, fact: "another"}]
 
     monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
     with pytest.raises(WorkersDisagree, match=f"^workers disagree on {fact}: another at rank 1, "):
@@ -297,15 +299,15 @@ def test_what_ends_a_run_is_said_once_and_leaves_a_folder_that_goes_on(tmp_path:
         (2, [*TRAIN, "-o", "run-0"], {}),
         (2, [*TRAIN, "-o", "nan", "--learning-rate=1e300"], {}),
     )
-    for scene, (_, codes, told) in zip(scenes, expected, strict=False):
+    for scene, (_, codes, message) in zip(scenes, expected, strict=False):
         assert scene.codes == codes, scene
-        assert_said_once(scene, told)
-    *resumed, taken, diverged = scenes[len(expected) :]
+        assert_said_once(scene, message)
+    *resumed, occupied, diverged = scenes[len(expected) :]
     assert [scene.codes for scene in resumed] == [[0, 0, 0]] * len(expected)
     for n in range(1, len(expected)):
         assert_same_run(tmp_path / "run-0", tmp_path / f"run-{n}")
-    assert taken.codes == [2, 1]
-    assert_said_once(taken, "0 run-0: holds a run already")
+    assert occupied.codes == [2, 1]
+    assert_said_once(occupied, "0 run-0: holds a run already")
     assert diverged.codes == [1, 1]
     assert diverged.error[0].startswith("\nloss is nan at step 2. First non-finite value:\n")
     assert diverged.error[1] == ""
@@ -334,8 +336,8 @@ def test_weights_that_are_not_the_models_are_refused_by_one_of_the_workers(tmp_p
         "W_out has shape": lambda weights: weights | {"W_out": weights["W_out"][:, 1:]},
         "W_out*finite": lambda weights: weights | {"W_out": weights["W_out"] * np.nan},
     }
-    (made,) = launch(tmp_path, (0, [*TRAIN, "-o", "good"], {}))
-    assert made.codes == [0]
+    (training,) = launch(tmp_path, (0, [*TRAIN, "-o", "good"], {}))
+    assert training.codes == [0]
     for n, change in enumerate(damages.values()):
         shutil.copytree(tmp_path / "good", tmp_path / f"run-{n}")
         damaged_arrays("model", change, whole=True)(tmp_path / f"run-{n}")
@@ -344,34 +346,34 @@ def test_weights_that_are_not_the_models_are_refused_by_one_of_the_workers(tmp_p
     names = [*(f"run-{n}" for n in range(len(damages))), "gpt2"]
     before = [contents(tmp_path / name) for name in names]
     scenes = launch(tmp_path, *((2, ["train", "--resume", name], {}) for name in names))
-    for scene, name, told in zip(scenes, names, [*damages, "unknown choice"], strict=True):
+    for scene, name, message in zip(scenes, names, [*damages, "unknown choice"], strict=True):
         assert min(scene.codes) > 0, scene
-        assert_said_once(scene, f"01 {name}/*{told}")
+        assert_said_once(scene, f"01 {name}/*{message}")
     assert [contents(tmp_path / name) for name in names] == before
 
 
 @thorough
 @pytest.mark.parametrize("size", [1, 2])
 def test_what_is_not_there_is_said_once_and_no_worker_is_left(tmp_path: Path, size: int) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
         gpu, gloo, nccl, port = launch(
             tmp_path,
             (size, [*TRAIN, "--device=cuda"], {}),
             (size, TRAIN, {"lacks": "gloo"}),
             (size, [*TRAIN, "--device=cuda"], {"lacks": "nccl"}),
-            (1, TRAIN, {"port": taken.getsockname()[1]}),
+            (1, TRAIN, {"port": server.getsockname()[1]}),
         )
-    told = {
+    expected = {
         "01 several workers on cpu need gloo, which this PyTorch lacks": gloo,
         "0 the workers do not find one another: ": port,
     }
     if not torch.cuda.is_available():
-        told |= {"01 --device cuda: there is no GPU": gpu}
+        expected |= {"01 --device cuda: there is no GPU": gpu}
     else:
-        told |= {"01 several workers on cuda need nccl": nccl}
-    for words, scene in told.items():
+        expected |= {"01 several workers on cuda need nccl": nccl}
+    for words, scene in expected.items():
         assert set(scene.codes) == ({1} if scene is port else {2}), scene
         assert_said_once(scene, words)
     assert not (tmp_path / "run").exists()
@@ -381,7 +383,7 @@ def test_what_is_not_there_is_said_once_and_no_worker_is_left(tmp_path: Path, si
 def test_torchrun_itself_starts_stops_and_ends_a_run(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT * 3)
     command = ["torchrun", "--nproc_per_node=2", "-m", "autolm", "train", *OPTIONS, TORCH]
-    done, taken = (
+    done, occupied = (
         subprocess.run(
             [*command, "-o", "run"],
             cwd=tmp_path,
@@ -392,7 +394,7 @@ def test_torchrun_itself_starts_stops_and_ends_a_run(tmp_path: Path) -> None:
         for _ in range(2)
     )
     assert done.returncode == 0, done.stderr
-    assert taken.returncode == 1
-    assert taken.stderr.count("autolm: run: holds a run already") == 1
-    assert taken.stderr.count("autolm: ") == 1  # beside what torchrun says
+    assert occupied.returncode == 1
+    assert occupied.stderr.count("autolm: run: holds a run already") == 1
+    assert occupied.stderr.count("autolm: ") == 1  # beside what torchrun says
     assert RunFolder.open(tmp_path / "run").state()["step"] == 10

@@ -35,7 +35,7 @@ def rounded(function):
 
 def mlp(*sizes, act=nn.Tanh):
     layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
-    return nn.Sequential(*(each for layer in layers for each in (layer, act())))[:-1]
+    return nn.Sequential(*(module for layer in layers for module in (layer, act())))[:-1]
 
 
 def leaf(*shape, **options):
@@ -127,7 +127,7 @@ def lstm_with_truncated_backpropagation(note):
     for ids in batches(3, 5, 2):
         optimizer.zero_grad()
         if state is not None:
-            state = tuple(each.detach() for each in state)
+            state = tuple(value.detach() for value in state)
         out, state = lstm(embed(ids[:-1]), state)
         loss = F.cross_entropy(head(out).flatten(0, 1), ids[1:].flatten())
         loss.backward()
@@ -347,13 +347,13 @@ def object_detection_losses(note):
     features, boxes = torch.randn(5, 6), torch.rand(5, 4)
     for _ in range(2):
         out = head(features)
-        found, scores = anchors + out[:, :4], out[:, 4:]
-        low, high = torch.maximum(found, boxes), torch.minimum(found, boxes)
+        predicted, scores = anchors + out[:, :4], out[:, 4:]
+        low, high = torch.maximum(predicted, boxes), torch.minimum(predicted, boxes)
         overlap = (high - low).clamp(min=0).prod(-1)
         p = scores.sigmoid()
         focal = -((1 - p) ** 2 * p.clamp_min(1e-6).log())[torch.arange(5), [0, 1, 2, 0, 1]]
         keep = scores.detach().amax(1) > -10
-        loss = focal[keep].mean() + F.huber_loss(found, boxes) - overlap.mean()
+        loss = focal[keep].mean() + F.huber_loss(predicted, boxes) - overlap.mean()
         loss.backward()
         note(head)
 
@@ -387,9 +387,9 @@ def deep_q_learning(note):
         replay.append((state, action, float(torch.randn(()))))
         if len(replay) < 4:
             continue
-        states = torch.stack([each[0] for each in replay])
-        actions = torch.tensor([each[1] for each in replay])
-        rewards = torch.tensor([each[2] for each in replay])
+        states = torch.stack([transition[0] for transition in replay])
+        actions = torch.tensor([transition[1] for transition in replay])
+        rewards = torch.tensor([transition[2] for transition in replay])
         values = net(states).gather(1, actions[:, None]).squeeze(1)
         with torch.no_grad():
             expected = rewards + 0.9 * target(states).max(1).values
