@@ -59,10 +59,10 @@ class Terminal:
         """Return what appears, up to a text; without control characters."""
         deadline, piece, screen = time.monotonic() + timeout, b"", ""
         while until not in screen:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 raise TimeoutError(f"waited for {until!r}, and saw:\n{screen}")
-            if not select.select([self.master], [], [], left)[0]:
+            if not select.select([self.master], [], [], remaining)[0]:
                 continue
             try:
                 more = os.read(self.master, 65536)

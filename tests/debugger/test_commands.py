@@ -67,10 +67,10 @@ def test_what_is_sent_already_is_marked(neuron):
 
 def test_many_operands_are_shown_around_the_next():
     session = Session(Value.sum(Value(i, name=f"x{i}") for i in range(20)))
-    shown = session.say("si 10").splitlines()
-    assert shown[1].lstrip().startswith("ḡ = 1        ∂sum/∂x6 = 1") or "∂/∂x6 = 1" in shown[1]
-    assert [line.endswith("sent") for line in shown[1:9]] == [True] * 4 + [False] * 4
-    assert shown[9].endswith("… and 12 more operands")
+    lines = session.say("si 10").splitlines()
+    assert lines[1].lstrip().startswith("ḡ = 1        ∂sum/∂x6 = 1") or "∂/∂x6 = 1" in lines[1]
+    assert [line.endswith("sent") for line in lines[1:9]] == [True] * 4 + [False] * 4
+    assert lines[9].endswith("… and 12 more operands")
 
 
 @pytest.mark.parametrize(
@@ -96,19 +96,19 @@ def test_powers_of_arrays_tell_the_exponent():
 
 
 @pytest.mark.parametrize(
-    ("columns", "sent"),
+    ("columns", "start"),
     [
         ("120", "→ g   (h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain   2   ‖0‖   [0 0]"),
         ("98", "→ g   (h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain   2   ‖0‖   g.grad"),
         ("80", "→ g   (h − n · mean(h · n)) / √(mean x² …   2   ‖0‖   g.grad"),
     ],
 )
-def test_narrow_terminals_get_no_numbers_and_then_shorter_rules(monkeypatch, columns, sent):
+def test_narrow_terminals_get_no_numbers_and_then_shorter_rules(monkeypatch, columns, start):
     monkeypatch.setenv("COLUMNS", columns)
     g = Tensor([3.0, 3.0], name="g")
     session = Session(ops.rms_norm(g, Tensor([1.0, 1.0], False, name="w"), eps=0.0).sum())
     lines = session.say("s").splitlines()
-    assert re.sub("    +", "   ", lines[2].strip()).startswith(sent)
+    assert re.sub("    +", "   ", lines[2].strip()).startswith(start)
     assert all(len(line) <= int(columns) for line in lines[1:4])
 
 
@@ -135,8 +135,8 @@ def test_narrow_terminals_get_slopes_without_words(monkeypatch, columns, lines):
     monkeypatch.setenv("COLUMNS", str(columns))
     quotient = Value(4.0, name="numerator") / Value(2.0, name="denominator")
     quotient.name = "quotient"
-    shown = Session(quotient).debugger.intro.splitlines()[2:]
-    assert [line[line.index("∂") :] for line in shown] == lines
+    rules = Session(quotient).debugger.intro.splitlines()[2:]
+    assert [line[line.index("∂") :] for line in rules] == lines
 
 
 def test_narrow_terminals_are_not_told_what_was_added(monkeypatch):
@@ -386,10 +386,10 @@ def test_quitting(neuron, line):
 )
 def test_breakpoints_stop_where_they_say(neuron, line, answer, stops):
     assert neuron.say(line) == answer
-    found = []
+    positions = []
     while "… breakpoint 1" in neuron.say("c"):
-        found.append(neuron.walk.position + 1)
-    assert neuron.walk.finished and found == stops
+        positions.append(neuron.walk.position + 1)
+    assert neuron.walk.finished and positions == stops
 
 
 def test_scopes_stop_too(model):
@@ -515,7 +515,7 @@ def test_where_shows_the_calls_the_modules_and_their_lines():
     call = y.location.frames[:1]
     session = Session(y, call=call)
     line = call[0].line
-    assert [each.split() for each in session.say("w").splitlines()[:3]] == [
+    assert [row.split() for row in session.say("w").splitlines()[:3]] == [
         [call[0].function, f"test_commands.py:{line}"],
         ["the", "whole", "graph", "1", "step,", "1", "…", "1"],
         [">", "head", "1", "step,", "1", "…", "1", f"test_commands.py:{line - 1}"],

@@ -57,7 +57,7 @@ def in_editor(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("told", "typed", "last", "asked"),
+    ("configured", "typed", "last", "asked_for_token"),
     [
         (LAUNCH, None, LAUNCH, []),
         ({**ATTACH, "token": "mine"}, None, {**ATTACH, "token": "mine"}, []),
@@ -67,14 +67,16 @@ def in_editor(*arguments):
     ],
     ids=["launch", "token given", "no token", "variable that is not set", "cancelled"],
 )
-def test_token_is_asked_for_where_a_configuration_has_none(told, typed, last, asked):
-    assert in_editor(told, typed) == {"last": last, "asked": asked}
+def test_token_is_asked_for_where_a_configuration_has_none(
+    configured, typed, last, asked_for_token
+):
+    assert in_editor(configured, typed) == {"last": last, "asked": asked_for_token}
 
 
 def test_gradients_are_shown_beside_the_lines_that_the_adapter_names():
     lines = [{"line": 3, "text": "∂o/∂b = 0.5"}, {"line": 9, "text": "∂o/∂n = 0.5"}]
-    shown = in_editor(None, None, {"lineGradients": {"a.py": {"lines": lines}}})
-    assert shown == [
+    decorations = in_editor(None, None, {"lineGradients": {"a.py": {"lines": lines}}})
+    assert decorations == [
         {"range": "range 2", "text": "∂o/∂b = 0.5"},
         {"range": "range 8", "text": "∂o/∂n = 0.5"},
     ]

@@ -209,28 +209,28 @@ def test_short_and_long_names_mean_a_parameter(model):
 def test_zoom_walks_one_element_and_comes_back(model):
     model.say("goto 6")
     lines = iter(["p node is walk.root", "s", "why W[0,0]", "c"])
-    seen = []
+    screens = []
     inner = type(model.debugger)
 
     class Typed(inner):
         def open(self):
             self.stdout = StringIO()
-            seen.append(self.prompt)
-            seen.append(self.intro)
+            screens.append(self.prompt)
+            screens.append(self.intro)
             for line in lines:
                 if self.onecmd(line):
                     break
-            seen.append(self.stdout.getvalue())
+            screens.append(self.stdout.getvalue())
 
     model.debugger.__class__ = Typed
     before = {node: node.grad for node in model.walk.operations[:6]}
     answer = model.say("zoom 1,0")
-    prompt, intro, said = seen
+    prompt, intro, intro_after = screens
     assert prompt == "(bp #6[1,0]) "
     assert intro.startswith("backward of #6[1,0] = 5")
     assert "∂/∂#7[1,0] = W[0,0] = 1" in intro
-    assert said.startswith("True\n> end of the pass: 1 step done (rs goes back")
-    assert "\nW[0,0].grad = " in said
+    assert intro_after.startswith("True\n> end of the pass: 1 step done (rs goes back")
+    assert "\nW[0,0].grad = " in intro_after
     assert answer.startswith("> 6/7  @ ")
     for node, grad in before.items():
         np.testing.assert_array_equal(node.grad, grad)
@@ -556,12 +556,12 @@ def typed_inside(session, command, lines):
 def test_open_walks_what_is_inside_a_fused_operation_and_comes_back():
     session = attention_of_two_rows()
     before = {node: node.grad for node in session.walk.operations[:3]}
-    answer, [(prompt, said, walk)] = typed_inside(session, "open", ["s", "why weights"])
+    answer, [(prompt, screen, walk)] = typed_inside(session, "open", ["s", "why weights"])
     assert prompt == "(bp mixed) "
-    assert said.startswith("backward of mixed = ")
-    assert "mixed = weights @ v" in said
-    assert "weights = softmax(masked_scores, axis=-1)" in said
-    assert "weights.grad = " in said
+    assert screen.startswith("backward of mixed = ")
+    assert "mixed = weights @ v" in screen
+    assert "weights = softmax(masked_scores, axis=-1)" in screen
+    assert "weights.grad = " in screen
     upstream = session.walk.gradients[session.debugger.node]
     np.testing.assert_array_equal(walk.gradients[walk.root], upstream)
     assert answer.startswith("> 3/5  attention")
@@ -572,17 +572,17 @@ def test_open_walks_what_is_inside_a_fused_operation_and_comes_back():
 def test_commands_of_a_breakpoint_go_on_inside_what_they_open():
     session = attention_of_two_rows()
     session.say("goto start")
-    said = []
+    stops = []
 
     class Queued(type(session.debugger)):
         def open(self):
             while self.cmdqueue and not self.onecmd(self.cmdqueue.pop(0)):
-                said.append((self.prompt, self.walk.position))
+                stops.append((self.prompt, self.walk.position))
 
     session.debugger.__class__ = Queued
     session.say("b attention", "commands", "open", "a", "q", "p 'back'", "end")
     assert session.say("c", "p 'typed'").splitlines()[-2:] == ["'back'", "'typed'"]
-    assert said == [("(bp mixed) ", 0)] and session.debugger.queued == 0
+    assert stops == [("(bp mixed) ", 0)] and session.debugger.queued == 0
 
 
 def test_what_was_opened_opens_again():
@@ -623,8 +623,8 @@ def test_what_is_opened_knows_the_tokens_of_what_it_came_from():
     session = attention_of_two_rows()
     node = session.debugger.node
     session.debugger.tokens = Tokens(("t", "␣"), {node: 0, node.parents[0]: 0})
-    _, [(_, said, _)] = typed_inside(session, "open", ["a", "goto 6", "a"])
-    assert said.count("its rows are the tokens ‘t’ ‘␣’") == 1
+    _, [(_, screen, _)] = typed_inside(session, "open", ["a", "goto 6", "a"])
+    assert screen.count("its rows are the tokens ‘t’ ‘␣’") == 1
 
 
 def test_the_first_wrong_number_is_in_the_row_of_its_token():
@@ -685,14 +685,14 @@ def test_places_and_sources_are_completed(written):
 
 
 @pytest.mark.parametrize(
-    ("segment", "told"),
+    ("segment", "suffix"),
     [(None, ""), (1, "  not drawn, as their gradients were dropped with --segment: 1")],
 )
-def test_a_picture_of_a_walk_in_segments_says_what_is_not_in_it(tmp_path, segment, told):
+def test_a_picture_of_a_walk_in_segments_says_what_is_not_in_it(tmp_path, segment, suffix):
     session = Session(Value(0.5).tanh().tanh().tanh().tanh(), segment=segment)
     session.say("c")
     _, *more = session.say(f"draw {tmp_path / 'a.dot'}").splitlines()
-    assert "".join(more) == told
+    assert "".join(more) == suffix
 
 
 def test_a_compound_statement_is_read_up_to_an_empty_line(neuron):

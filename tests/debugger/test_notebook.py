@@ -17,12 +17,12 @@ CELL = "x = Value(3.0)\nloss = x * x + x\n"
 def shell(monkeypatch):
     """Type lines at every prompt: `shell.typed`."""
     InteractiveShell.clear_instance()
-    made = InteractiveShell.instance()
-    made.run_line_magic("load_ext", "autolm")
-    made.run_cell("from autolm import Value")
-    made.typed = []
-    monkeypatch.setattr("builtins.input", lambda prompt="": made.typed.pop(0))
-    yield made
+    interactive = InteractiveShell.instance()
+    interactive.run_line_magic("load_ext", "autolm")
+    interactive.run_cell("from autolm import Value")
+    interactive.typed = []
+    monkeypatch.setattr("builtins.input", lambda prompt="": interactive.typed.pop(0))
+    yield interactive
     InteractiveShell.clear_instance()
 
 
@@ -39,9 +39,9 @@ def shell(monkeypatch):
 def test_a_cell_is_stepped_through(shell, capsys, line, end, typed, gradient):
     shell.typed = typed
     shell.run_cell(f"%%step {line}\n{CELL}{end}")
-    said = capsys.readouterr()
-    assert said.out.count("backward of loss = 12") == 1
-    assert "Traceback" not in said.out + said.err and "Error" not in said.out
+    screen = capsys.readouterr()
+    assert screen.out.count("backward of loss = 12") == 1
+    assert "Traceback" not in screen.out + screen.err and "Error" not in screen.out
     assert shell.user_ns["x"].grad == gradient and shell.typed == []
     shell.run_cell(CELL + "loss.backward()")  # and later cells are not
     assert shell.user_ns["x"].grad == 7.0
@@ -67,6 +67,6 @@ def test_post_mortem_opens_where_a_nan_was_born(monkeypatch, capsys):
     z.backward()
     assert math.isnan(z.data)
     post_mortem()
-    said = capsys.readouterr().out
-    assert "'log'" in said and "> 3/3  ln" in said and "input −1  →  nan" in said
+    screen = capsys.readouterr().out
+    assert "'log'" in screen and "> 3/3  ln" in screen and "input −1  →  nan" in screen
     assert x.grad == x.grad or math.isnan(x.grad)

@@ -104,7 +104,7 @@ def test_steps_and_nodes_have_reprs_of_one_line():
     x = Tensor([[0.5] * 30] * 30, name="x")
     y = (x @ x).tanh()
     step = next(y.sum().steps())
-    for shown in (x, y, step, *step.contributions, next(y.sum().forward_steps()), Value(2.0)):
-        assert "\n" not in repr(shown)
-        assert len(repr(shown)) < 150
+    for printed in (x, y, step, *step.contributions, next(y.sum().forward_steps()), Value(2.0)):
+        assert "\n" not in repr(printed)
+        assert len(repr(printed)) < 150
     assert repr(x) == "Tensor(30×30 ‖15‖ [0.5 0.5 0.5 …], name='x')"

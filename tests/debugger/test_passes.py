@@ -75,7 +75,7 @@ def loop(tmp_path):
 
 def numbers_shown(screen):
     """List what `p k` has printed, in order."""
-    return [int(each) for each in re.findall(r"^\(bp\) (\d+)$", screen, re.M)]
+    return [int(number) for number in re.findall(r"^\(bp\) (\d+)$", screen, re.M)]
 
 
 @pytest.mark.parametrize(("text", "operation"), PROGRAMS)
@@ -97,12 +97,12 @@ def test_passes_are_reached_by_number_condition_breakpoint_and_step(loop, text, 
         "c",
         "c",
     ]
-    shown = step("--pass", "3", path, "a", "--", "-b", typed="\n".join(typed), folder=path.parent)
-    assert numbers_shown(shown) == [3, 5, 6, 8, 9]
-    assert shown.count("backward of") == 5
-    assert shown.count("loop.py:") >= 10
+    screen = step("--pass", "3", path, "a", "--", "-b", typed="\n".join(typed), folder=path.parent)
+    assert numbers_shown(screen) == [3, 5, 6, 8, 9]
+    assert screen.count("backward of") == 5
+    assert screen.count("loop.py:") >= 10
     plain = run(path, "a", "-b", typed="", folder=path.parent)
-    assert shown.endswith(plain) and "['a', '-b']" in plain
+    assert screen.endswith(plain) and "['a', '-b']" in plain
 
 
 @pytest.mark.parametrize(("text", "operation"), PROGRAMS)
@@ -110,25 +110,27 @@ def test_a_pass_is_chosen_by_a_gradient(loop, text, operation):
     path = loop(text)
     name = "w" if text is VALUES else "0.weight"
     condition = f"k > 1 and abs(grad({name!r})).sum() > 0" if text is TORCH else "grad('w') < 8"
-    shown = step("--when", condition, path, typed="p k\nq\n", folder=path.parent)
-    assert numbers_shown(shown) == [2 if text is TORCH else 7]
+    screen = step("--when", condition, path, typed="p k\nq\n", folder=path.parent)
+    assert numbers_shown(screen) == [2 if text is TORCH else 7]
 
 
 def test_breakpoints_stop_at_neither_start_nor_end_of_any_pass(loop):
     path = loop(VALUES)
-    shown = step(path, typed="b sub if k % 4 == 1\nc\np k\nc\np k\nc\np k\nc\n", folder=path.parent)
-    assert numbers_shown(shown) == [1, 5, 9]
-    assert "the end of the pass" not in shown
-    assert shown.endswith("no breakpoint was reached: the program had 10 passes\n")
+    screen = step(
+        path, typed="b sub if k % 4 == 1\nc\np k\nc\np k\nc\np k\nc\n", folder=path.parent
+    )
+    assert numbers_shown(screen) == [1, 5, 9]
+    assert "the end of the pass" not in screen
+    assert screen.endswith("no breakpoint was reached: the program had 10 passes\n")
 
 
 def test_passes_are_listed_with_loss_norm_and_time(loop):
     path = loop(VALUES)
-    shown = step(path, typed="r\nn\npass\npass 0\npass 12\n", folder=path.parent)
-    assert shown.count("‖∇‖") == 1
-    assert "pass: pass 0 is over, this is pass 1; to start again: autolm step --pass 0" in shown
-    assert shown.endswith("pass 12 was not reached: the program had 10 passes\n")
-    rows = re.findall(r"^\d +\S+.*$", shown, re.M)
+    screen = step(path, typed="r\nn\npass\npass 0\npass 12\n", folder=path.parent)
+    assert screen.count("‖∇‖") == 1
+    assert "pass: pass 0 is over, this is pass 1; to start again: autolm step --pass 0" in screen
+    assert screen.endswith("pass 12 was not reached: the program had 10 passes\n")
+    rows = re.findall(r"^\d +\S+.*$", screen, re.M)
     assert rows[0].split()[:3] == ["0", "25", "30"] and rows[1].split()[0] == "1"
 
 
@@ -160,5 +162,5 @@ def test_a_pass_that_does_not_come_is_one_line(loop, options, message):
 
 @pytest.mark.parametrize("line", ["pass", "pass 3", "until-pass k > 2"])
 def test_without_a_program_there_are_no_other_passes(line):
-    said = Session(*the_neuron()).say(line)
-    assert "this prompt debugs a single graph, without a program around it" in said
+    screen = Session(*the_neuron()).say(line)
+    assert "this prompt debugs a single graph, without a program around it" in screen

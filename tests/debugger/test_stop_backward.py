@@ -118,10 +118,10 @@ def test_debug_says_of_how_many_steps_no_line_is_known(commands, capsys):
     def steps_without_a_line(root):
         debug(root)
         first = capsys.readouterr().out.splitlines()[0]
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"the lines of (\d+) steps were not recorded: .* AUTOLM_LOCATIONS=1, .*", first
         )
-        return int(found[1]) if found else 0
+        return int(match[1]) if match else 0
 
     token = recorder.set(None)
     try:
@@ -186,8 +186,8 @@ def test_what_is_set_in_one_pass_holds_in_the_next(commands, capsys):
     ]
     commands.lines = ("b", "c", "c", "c", "c")
     debug((x * 2 * 2).tanh())
-    said = capsys.readouterr().out
-    assert "2  operation tanh   hits 0" in said and "… breakpoint 1" in said
+    screen = capsys.readouterr().out
+    assert "2  operation tanh   hits 0" in screen and "… breakpoint 1" in screen
 
 
 def test_what_is_kept_for_the_next_pass_keeps_no_graph_alive(commands):
@@ -217,8 +217,8 @@ def typed_into(program, text, **environment):
 
 def test_environment_variable_is_read_at_the_first_pass_and_not_by_importing():
     program = "import os\nfrom autolm import Value\nos.environ['AUTOLM_DEBUG'] = '1'\n"
-    said = typed_into(["-c", program + "(Value(3.0) * 2).backward()"], "c\nc\n")
-    assert "backward of" in said
+    screen = typed_into(["-c", program + "(Value(3.0) * 2).backward()"], "c\nc\n")
+    assert "backward of" in screen
 
 
 LINES = """import numpy as np
@@ -237,12 +237,12 @@ z.backward()
 def test_under_the_environment_variable_places_and_messages_name_file_and_line(tmp_path):
     path = tmp_path / "p.py"
     path.write_text(LINES)
-    said = typed_into([str(path)], "s\nw\nnan\nr\nn\nr\nn\nq\n", AUTOLM_DEBUG="1")
-    assert re.search(r"^backward of y \+ 1 = nan .* p\.py:6$", said, re.M), said
-    assert re.search(r"> 1/3  \+ .* p\.py:6$", said, re.M), said
-    assert re.search(r"> 2/3  × .*  head  p\.py:5$", said, re.M), said
-    assert re.search(r"^>   head .*  p\.py:4$", said, re.M), said
-    assert re.search(rf"log   x\.log\(\)   {path}:5 ", said), said
+    screen = typed_into([str(path)], "s\nw\nnan\nr\nn\nr\nn\nq\n", AUTOLM_DEBUG="1")
+    assert re.search(r"^backward of y \+ 1 = nan .* p\.py:6$", screen, re.M), screen
+    assert re.search(r"> 1/3  \+ .* p\.py:6$", screen, re.M), screen
+    assert re.search(r"> 2/3  × .*  head  p\.py:5$", screen, re.M), screen
+    assert re.search(r"^>   head .*  p\.py:4$", screen, re.M), screen
+    assert re.search(rf"log   x\.log\(\)   {path}:5 ", screen), screen
     assert re.search(
-        rf"RuntimeError: pow .* at {path}:8: an array .* was changed in place", said
-    ), said
+        rf"RuntimeError: pow .* at {path}:8: an array .* was changed in place", screen
+    ), screen

@@ -54,7 +54,7 @@ def test_set_leaf_gives_what_a_run_with_it_gives(make):
     result = edit(root, leaf, moved_by(leaf.data))
     assert torch.equal(root.data, expected.detach())
     gradients = {n.origin(): grad.after for n, grad in result.gradients.items() if not n.parents}
-    compared = [name for name in program.leaves if program.leaves[name] in gradients]
+    compared = [key for key in program.leaves if program.leaves[key] in gradients]
     assert compared
     for leaf_name in compared:
         grad = plain.leaves[leaf_name].grad

@@ -133,14 +133,16 @@ class Client:
 
     def scope(self, name):
         scopes = self.ask("scopes", frameId=self.frames()[0]["id"])["scopes"]
-        (number,) = (each["variablesReference"] for each in scopes if each["name"] == name)
+        (number,) = (scope["variablesReference"] for scope in scopes if scope["name"] == name)
         return number
 
     def variables(self, number, **page):
         return self.ask("variables", variablesReference=number, **page)["variables"]
 
     def values(self, scope):
-        return {each["name"]: each["value"] for each in self.variables(self.scope(scope))}
+        return {
+            variable["name"]: variable["value"] for variable in self.variables(self.scope(scope))
+        }
 
     def evaluate(self, text, context="watch"):
         return self.ask("evaluate", expression=text, context=context)["result"]
@@ -172,8 +174,8 @@ class Adapter(Client):
                 self.process.wait(LONG)
             finally:
                 self.process.kill()
-            said = self.process.stderr.read().decode()
-        assert kind is not None or said == "", said
+            stderr = self.process.stderr.read().decode()
+        assert kind is not None or stderr == "", stderr
 
 
 def connected(port):
@@ -186,6 +188,6 @@ def connected(port):
 def port_and_token(process):
     """Return the port at which a process says that it listens, and the token of it."""
     line = process.stderr.readline()
-    found = re.fullmatch(r"autolm dap: listening on 127\.0\.0\.1:(\d+), token (.*)\n", line)
-    assert found, line
-    return int(found[1]), found[2]
+    match = re.fullmatch(r"autolm dap: listening on 127\.0\.0\.1:(\d+), token (.*)\n", line)
+    assert match, line
+    return int(match[1]), match[2]

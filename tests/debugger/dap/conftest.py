@@ -49,14 +49,14 @@ class Visited:
         assert not self.thread.is_alive()
 
     def close(self):
-        for each in self.sockets:
-            each.shutdown(socket.SHUT_RDWR)
+        for connection in self.sockets:
+            connection.shutdown(socket.SHUT_RDWR)
         self.client.thread.join(LONG)
         self.session.detached.wait(LONG)
         if self.thread.ident:
             self.done()
-        for each in (*self.files, *self.sockets):
-            each.close()
+        for connection in (*self.files, *self.sockets):
+            connection.close()
 
 
 @pytest.fixture
@@ -70,5 +70,5 @@ def visit(monkeypatch):
         return opened[-1]
 
     yield open_visit
-    for each in opened:
-        each.close()
+    for visited in opened:
+        visited.close()

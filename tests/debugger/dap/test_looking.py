@@ -32,7 +32,7 @@ def matrix():
 
 
 def by_name(client, number, **page):
-    return {each["name"]: each for each in client.variables(number, **page)}
+    return {variable["name"]: variable for variable in client.variables(number, **page)}
 
 
 def test_one_thread_is_named_after_the_root(neuron):
@@ -55,9 +55,9 @@ def test_stack_has_lines_and_columns_as_the_editor_counts_them(visit, tmp_path, 
     assert frame["source"] == {"name": path.name, "path": str(path)}
     assert frame["line"] == 1 + first
     assert (frame["column"], frame["endColumn"]) == (begin + first, begin + 5 + first)
-    told = client.ask("setBreakpoints", source=frame["source"], breakpoints=[{"line": 1 + first}])
-    assert told["breakpoints"][0]["verified"]
-    assert told["breakpoints"][0]["line"] == 1 + first
+    answer = client.ask("setBreakpoints", source=frame["source"], breakpoints=[{"line": 1 + first}])
+    assert answer["breakpoints"][0]["verified"]
+    assert answer["breakpoints"][0]["line"] == 1 + first
 
 
 def test_paths_may_be_uris(visit, tmp_path):
@@ -69,8 +69,8 @@ def test_paths_may_be_uris(visit, tmp_path):
     client = begun(visit, names["y"], {}, {"pathFormat": "uri"})
     source = client.frames()[0]["source"]
     assert source["path"] == path.as_uri()
-    told = client.ask("setBreakpoints", source=source, breakpoints=[{"line": 1}])
-    assert told["breakpoints"][0]["verified"]
+    answer = client.ask("setBreakpoints", source=source, breakpoints=[{"line": 1}])
+    assert answer["breakpoints"][0]["verified"]
 
 
 def test_stack_has_modules_with_the_lines_that_entered_them(visit):
@@ -81,8 +81,8 @@ def test_stack_has_modules_with_the_lines_that_entered_them(visit):
     client.ask("setFunctionBreakpoints", breakpoints=[{"name": "attention"}])
     client.move("continue")
     frames = client.frames()
-    assert [each["name"] for each in frames][1:] == ["blocks.0.attention", "blocks.0"]
-    assert all(each["line"] > 0 and each["source"]["path"] for each in frames)
+    assert [frame["name"] for frame in frames][1:] == ["blocks.0.attention", "blocks.0"]
+    assert all(frame["line"] > 0 and frame["source"]["path"] for frame in frames)
     assert frames[1]["source"]["name"] != ""
     assert client.ask("stackTrace", threadId=1, startFrame=1, levels=1)["stackFrames"] == [
         frames[1]
@@ -99,7 +99,7 @@ def test_frames_and_variables_of_an_earlier_stop_are_no_more(neuron):
 
 def test_scopes_stand_in_their_order(neuron):
     scopes = neuron.ask("scopes", frameId=neuron.frames()[0]["id"])["scopes"]
-    assert [each["name"] for each in scopes] == ["Step", "Operands", "Leaves", "Program"]
+    assert [scope["name"] for scope in scopes] == ["Step", "Operands", "Leaves", "Program"]
 
 
 def test_gradients_grow_as_one_steps(neuron):
@@ -121,17 +121,17 @@ def test_lines_have_the_gradients_that_have_arrived_at_what_they_made(visit, fir
     counting = {"linesStartAt1": bool(first)}
     client = begun(visit, variables["o"], variables, counting)
 
-    def shown():
+    def gradients_by_line():
         lines = client.ask("lineGradients", path=str(path))["lines"]
-        return {each["line"] + 1 - first: each["text"] for each in lines}
+        return {hint["line"] + 1 - first: hint["text"] for hint in lines}
 
-    at_start = shown()
+    at_start = gradients_by_line()
     assert at_start == {10: "∂o/∂o = 1"}
     client.move("next")
     client.move("next")
     client.move("next")
     client.move("next")
-    assert shown() == {
+    assert gradients_by_line() == {
         3: "∂o/∂x2 = 0.5",
         4: "∂o/∂w2 = 0",
         5: "∂o/∂b = 0.5",
@@ -142,9 +142,9 @@ def test_lines_have_the_gradients_that_have_arrived_at_what_they_made(visit, fir
         10: "∂o/∂o = 1",
     }
     client.move("next")
-    assert shown()[3] == "∂o/∂x1 = −1.5   ∂o/∂x2 = 0.5"
+    assert gradients_by_line()[3] == "∂o/∂x1 = −1.5   ∂o/∂x2 = 0.5"
     client.move("reverseContinue")
-    assert shown() == at_start
+    assert gradients_by_line() == at_start
     assert client.ask("lineGradients", path=str(path.with_name("my_ops.py"))) == {"lines": []}
 
 
@@ -157,7 +157,7 @@ def test_a_line_that_made_thousands_of_nodes_shows_few_of_them(visit, tmp_path):
     client = begun(visit, variables["y"], variables)
     client.move("continue")
     lines = client.ask("lineGradients", path=str(path))["lines"]
-    assert next(each["text"] for each in lines if each["line"] == 1) == (
+    assert next(hint["text"] for hint in lines if hint["line"] == 1) == (
         "∂y/∂xs[0] = 1   ∂y/∂xs[1] = 1   ∂y/∂xs[2] = 1   (+997)"
     )
 
@@ -171,7 +171,7 @@ def test_matrix_is_shown_as_rows_and_rows_in_pages(visit):
     assert [row["name"] for row in rows] == ["[1]"]
     assert client.variables(data["variablesReference"], filter="named") == []
     numbers = client.variables(rows[0]["variablesReference"])
-    assert [each["value"] for each in numbers] == ["3", "4", "5"]
+    assert [number["value"] for number in numbers] == ["3", "4", "5"]
     assert client.evaluate(f"{numbers[2]['evaluateName']} == 5") == "np.True_"
 
 
@@ -181,9 +181,9 @@ def test_editor_that_asks_for_no_pages_is_not_flooded(visit):
     node = by_name(client, client.scope("Leaves"))["x"]
     data = by_name(client, node["variablesReference"])["data"]
     assert "indexedVariables" not in data
-    shown = client.variables(data["variablesReference"])
-    assert len(shown) == 1001
-    assert shown[-1]["value"] == "only the first 1000 are shown, of 5000"
+    elements = client.variables(data["variablesReference"])
+    assert len(elements) == 1001
+    assert elements[-1]["value"] == "only the first 1000 are shown, of 5000"
 
 
 @pytest.mark.parametrize("context", ["watch", "hover", "repl", "clipboard"])
@@ -215,8 +215,8 @@ def test_console_takes_the_commands_of_the_prompt(neuron):
 
 
 def test_console_moves_and_the_editor_follows(neuron):
-    said = neuron.console("s 2")
-    assert "> 3/5" in said
+    output = neuron.console("s 2")
+    assert "> 3/5" in output
     assert neuron.event("stopped")["reason"] == "step"
     assert neuron.frames()[0]["name"] == "+   x1w1x2w2 = x1w1 + x2w2"
     neuron.console("set w1 = 5")
@@ -233,8 +233,8 @@ def test_editors_breakpoints_stop_the_console_too(neuron):
 
 def test_console_completes_commands_names_and_attributes(neuron):
     def completed(text):
-        found = neuron.ask("completions", text=text, column=len(text) + 1)["targets"]
-        return {text[: each["start"] - 1] + each["label"] for each in found}
+        targets = neuron.ask("completions", text=text, column=len(text) + 1)["targets"]
+        return {text[: target["start"] - 1] + target["label"] for target in targets}
 
     assert {"continue", "condition", "clear"} <= completed("c")
     assert completed("why x1w1x") == {"why x1w1x2w2"}
@@ -290,7 +290,7 @@ def test_element_and_row_of_a_matrix_are_set_and_seen(visit):
     client.variables(row)
     answer = client.ask("setVariable", variablesReference=row, name="[2]", value="50")
     assert answer["value"] == "50"
-    assert [each["value"] for each in client.variables(row)] == ["3", "4", "50"]
+    assert [variable["value"] for variable in client.variables(row)] == ["3", "4", "50"]
     client.ask("setVariable", variablesReference=data, name="[0]", value="[7, 8, 9]")
     assert client.evaluate("W.data.tolist()") == "[[7.0, 8.0, 9.0], [3.0, 4.0, 50.0]]"
     assert client.evaluate("y.data.item()") == "162.0"
@@ -337,14 +337,14 @@ def test_what_cannot_be_set_is_refused_and_changes_nothing(visit, expression, va
 
 def test_rule_that_fails_is_told_and_the_pass_stays_where_it_is(visit):
     @primitive
-    def mine(a):
+    def failing_rule(a):
         def backward(grad):
             raise ZeroDivisionError("in my rule")
 
         return a * 2.0, backward
 
     x = Tensor(2.0, name="x")
-    client = begun(visit, mine(x).exp(), {"x": x})
+    client = begun(visit, failing_rule(x).exp(), {"x": x})
     client.ask("next", threadId=1)
     client.event("stopped")
     client.ask("next", threadId=1)

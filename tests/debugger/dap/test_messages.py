@@ -41,18 +41,18 @@ NOT_MESSAGES = {
 
 def received(data):
     channel = Channel(io.BufferedReader(io.BytesIO(data)), io.BytesIO())
-    found = []
+    messages = []
     while (message := channel.receive()) is not None:
-        found.append(message)
-    return found, channel.fault
+        messages.append(message)
+    return messages, channel.fault
 
 
 @pytest.mark.parametrize("other", NOT_MESSAGES.values(), ids=NOT_MESSAGES)
 @pytest.mark.parametrize("before", [[], [GOOD]], ids=["first", "after a message"])
 def test_nothing_is_read_behind_what_is_not_a_message(other, before):
     good = framed(GOOD)
-    found, fault = received(good * len(before) + other + good + b"\r\n\r\n" + good)
-    assert found == before
+    messages, fault = received(good * len(before) + other + good + b"\r\n\r\n" + good)
+    assert messages == before
     assert fault
     assert "\n" not in fault
 

@@ -43,16 +43,18 @@ def sums_at_each_place(root):
     sums, places = {root: steps[0].upstream}, {}
     for step in steps:
         takes = [c for c in step.contributions if c.parent.requires_grad]
-        for edge, sent in enumerate(takes):
+        for edge, contribution in enumerate(takes):
             places[step.index, edge] = in_order(root, sums)
-            before = sums.get(sent.parent)
-            sums[sent.parent] = sent.value if before is None else before + sent.value
+            before = sums.get(contribution.parent)
+            sums[contribution.parent] = (
+                contribution.value if before is None else before + contribution.value
+            )
     return {**places, (len(steps), 0): in_order(root, sums)}
 
 
 def in_order(root, sums):
-    found = (sums.get(node) for node in topological_order(root))
-    return [None if sum is None else np.asarray(sum).tobytes() for sum in found]
+    gradients = (sums.get(node) for node in topological_order(root))
+    return [None if sum is None else np.asarray(sum).tobytes() for sum in gradients]
 
 
 @pytest.mark.parametrize("make", [of_values, of_tensors])
@@ -125,7 +127,7 @@ def test_step_out_comes_to_the_end_of_the_module_and_restart_frame_to_its_start(
     client.move("next")
     client.move("next")
     client.move("next")
-    assert [each["name"] for each in client.frames()][1:] == ["inner"]
+    assert [frame["name"] for frame in client.frames()][1:] == ["inner"]
     client.move("restartFrame", frameId=client.frames()[1]["id"])
     assert place(client).startswith("exp")
     assert client.move("stepOut")["description"] == "end of the pass"
@@ -190,22 +192,22 @@ def test_pause_stops_a_long_way_and_disconnecting_ends_it(visit):
     arrived.clear()
     visited.client.ask("continue")
     assert arrived.wait(LONG)
-    moves = [visited.client.send(each) for each in ("next", "continue", "stepBack")]
+    moves = [visited.client.send(move) for move in ("next", "continue", "stepBack")]
     visited.client.ask("disconnect")
     paused.set()
-    for each in moves:  # none of them is taken, and forgotten
-        answer = visited.client.response(each)
+    for number in moves:  # none of them is taken, and forgotten
+        answer = visited.client.response(number)
         assert (answer["success"], "still moving" in answer["message"]) == (False, True)
     visited.done()
     assert x.grad == 1.0  # as if nobody had looked
 
 
 def test_breakpoint_that_is_told_on_a_long_way_holds_from_then_on(visit):
-    arrived, told = threading.Event(), threading.Event()
+    arrived, breakpoint_set = threading.Event(), threading.Event()
 
     def gate():
         arrived.set()
-        return not told.wait(LONG)
+        return not breakpoint_set.wait(LONG)
 
     x = Value(1.0, name="x")
     y = x.exp()
@@ -214,15 +216,15 @@ def test_breakpoint_that_is_told_on_a_long_way_holds_from_then_on(visit):
     visited = visit(y, {"x": x, "gate": gate})
     client = visited.client
     at_mul = [{"name": "mul", "condition": "gate()"}]
-    told.set()
+    breakpoint_set.set()
     visited.begin(lambda client: client.ask("setFunctionBreakpoints", breakpoints=at_mul))
-    told.clear()
+    breakpoint_set.clear()
     client.ask("continue")
     assert arrived.wait(LONG)
     number = client.send("setFunctionBreakpoints", breakpoints=[{"name": "exp"}])
     while visited.session._requests.empty():  # it has not come yet
         time.sleep(0.001)
-    told.set()
+    breakpoint_set.set()
     assert client.response(number)["body"]["breakpoints"][0]["verified"]
     assert client.event("stopped")["reason"] == "function breakpoint"
     assert place(client).startswith("exp")

@@ -99,8 +99,8 @@ class Port:
         assert not self.marker.exists()
         client = connected(self.port)
         client.initialize()
-        for each in self.attack(token=self.token):
-            client.send(each["command"], **each["arguments"])
+        for request in self.attack(token=self.token):
+            client.send(request["command"], **request["arguments"])
         client.event("terminated" if self.kind == "adapter" else "stopped")
         client.ask("disconnect")
         client.close()
@@ -146,7 +146,7 @@ NOT_MESSAGES = {
 def test_nothing_is_obeyed_behind_what_is_not_a_message(port, before, other):
     attack = b"".join(map(framed, port.attack(token=port.token))).decode()
     answers = port.send(before + other.format(attack, len(attack)).encode())
-    assert [each["command"] for each in answers] == ["initialize"] * bool(before)
+    assert [answer["command"] for answer in answers] == ["initialize"] * bool(before)
     assert not port.marker.exists()
 
 
@@ -177,7 +177,7 @@ def test_wrong_token_is_refused_and_the_connection_closed(port, wrong, hello):
     attack = port.attack(token=change(port.token))
     right = port.attack(token=port.token)
     answers = port.send(b"".join(map(framed, [*hello, *attack, *right])))
-    assert [each["success"] for each in answers] == [True] * len(hello) + [False]
+    assert [answer["success"] for answer in answers] == [True] * len(hello) + [False]
     assert "token must be the one of this port" in answers[-1]["message"]
     assert not port.marker.exists()
 
@@ -205,15 +205,15 @@ def test_wrong_token_is_refused_and_the_connection_closed(port, wrong, hello):
 def test_before_the_token_only_initialize_is_answered(port, first):
     attack = port.attack(token=port.token)
     answers = port.send(b"".join(map(framed, [HELLO, first, *attack])))
-    assert [each["success"] for each in answers] == [True, False]
+    assert [answer["success"] for answer in answers] == [True, False]
     assert not port.marker.exists()
 
 
 def test_token_in_another_place_is_no_token(port):
     hello = {**HELLO, "token": port.token, "arguments": {"token": port.token}}
-    attack = [{**each, "token": port.token} for each in port.attack()]
+    attack = [{**request, "token": port.token} for request in port.attack()]
     answers = port.send(b"".join(map(framed, [hello, *attack])))
-    assert [each["success"] for each in answers] == [True, False]
+    assert [answer["success"] for answer in answers] == [True, False]
 
 
 KINDS = pytest.mark.parametrize("kind", ["adapter", "program"])
@@ -229,9 +229,9 @@ def test_editor_with_the_token_is_obeyed_after_attacks_and_beside_silent_clients
         port.send(b"".join(map(framed, port.attack(token="0"))))
         port.send(b"GET / HTTP/1.1\r\n\r\n")
         assert port.serves_an_editor()
-        for each in silent:
-            with each:
-                while each.recv(65536):  # each is closed at its other end
+        for connection in silent:
+            with connection:
+                while connection.recv(65536):  # each is closed at its other end
                     pass
 
 
@@ -245,10 +245,10 @@ def test_after_the_token_too_what_is_not_a_message_closes_the_connection(kind, t
         first = port.attack(token=port.token)[0]
         if kind == "adapter":
             first["arguments"] |= {"python": sys.executable, "noDebug": False}
-        attack = "".join(framed(each).decode() for each in port.attack(token=port.token)[1:])
+        attack = "".join(framed(request).decode() for request in port.attack(token=port.token)[1:])
         http = f"POST / HTTP/1.1\r\nContent-Length: {len(attack)}\r\n\r\n{attack}"
         answers = port.send(framed(HELLO) + framed(first) + http.encode())
-        assert "configurationDone" not in [each.get("command") for each in answers]
+        assert "configurationDone" not in [answer.get("command") for answer in answers]
         out, error = port.process.communicate(timeout=LONG)
         assert not port.marker.exists()
         if kind == "adapter":
@@ -279,9 +279,9 @@ def test_token_that_can_be_guessed_is_refused_in_one_line(arguments, tmp_path):
         encoding="utf-8",
         timeout=LONG,
     )
-    said = "AUTOLM_DAP_TOKEN: a token of 5 characters can be guessed; use at least 16"
+    message = "AUTOLM_DAP_TOKEN: a token of 5 characters can be guessed; use at least 16"
     assert done.returncode != 0
-    assert said in done.stderr.splitlines()[-1]
+    assert message in done.stderr.splitlines()[-1]
 
 
 def test_tokens_differ_and_no_child_inherits_one(tmp_path):
@@ -296,7 +296,7 @@ def test_tokens_differ_and_no_child_inherits_one(tmp_path):
         with Port("program", tmp_path) as port:
             tokens.add(port.token)
     assert len(tokens) == 2
-    assert all(len(each) >= 32 for each in tokens)
+    assert all(len(token) >= 32 for token in tokens)
     with Adapter(AUTOLM_DAP="0", AUTOLM_DAP_TOKEN="a token of another program") as client:
         client.launch(tmp_path / "child.py")
         client.event("stopped")
@@ -395,5 +395,5 @@ def test_page_of_another_origin_is_not_obeyed(browser, kind, secret, tmp_path):
         finally:
             site.shutdown()
         assert f"http://127.0.0.1:{port.port}/" in browser.requests
-        assert not [each for each in browser.problems if "BLOCKED" in each]  # it was sent
+        assert not [problem for problem in browser.problems if "BLOCKED" in problem]  # it was sent
         assert port.serves_an_editor()

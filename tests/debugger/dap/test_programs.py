@@ -46,12 +46,12 @@ def test_launched_program_is_walked_and_goes_on(adapter, tmp_path):
     adapter.launch(program, args=["a b", "ḡ"], env={"TOLD": "yes"}, cwd=str(tmp_path))
     assert adapter.event("stopped")["reason"] == "entry"
     frames = adapter.frames()
-    assert [each["name"] for each in frames][1:] == ["<module>"]
-    assert [each["line"] for each in frames] == [5, 6]
+    assert [frame["name"] for frame in frames][1:] == ["<module>"]
+    assert [frame["line"] for frame in frames] == [5, 6]
     adapter.move("continue")
     adapter.ask("continue")
-    said = adapter.output("stdout")
-    assert said == "".join(f"pass {k} ['a b', 'ḡ'] yes\n" for k in range(3))
+    output = adapter.output("stdout")
+    assert output == "".join(f"pass {k} ['a b', 'ḡ'] yes\n" for k in range(3))
 
 
 def test_every_pass_stops_at_its_start_if_that_is_asked_for(adapter, tmp_path):
@@ -71,7 +71,7 @@ def test_a_pass_is_chosen_by_its_number_or_by_a_condition(adapter, tmp_path, opt
     adapter.launch(script(tmp_path, TRAINING), **options)
     assert adapter.event("stopped")["reason"] == "entry"
     assert adapter.evaluate("k") == str(k)
-    assert [each["line"] for each in adapter.frames()] == [5, 6]
+    assert [frame["line"] for frame in adapter.frames()] == [5, 6]
 
 
 def test_continue_runs_to_a_breakpoint_in_any_pass_and_stops_at_no_end(adapter, tmp_path):
@@ -126,20 +126,20 @@ def test_program_in_a_path_with_spaces_and_unicode(adapter, tmp_path):
     script(folder, "HALF = 0.5\n", "neighbour.py")
     text = "import neighbour\nfrom autolm import Value\n# ḡ\nloss = Value(2.0) * neighbour.HALF\n"
     program = script(folder, text, "마이 프로그램.py")
-    told = []
+    breakpoints = []
 
     def configure():
         lines = {"source": {"path": str(program)}, "breakpoints": [{"line": 4}]}
-        told.extend(adapter.ask("setBreakpoints", **lines)["breakpoints"])
+        breakpoints.extend(adapter.ask("setBreakpoints", **lines)["breakpoints"])
 
     adapter.launch(program, configure)
     assert adapter.event("breakpoint")["breakpoint"]["verified"]
-    assert adapter.event("stopped")["hitBreakpointIds"] == [told[0]["id"]]
+    assert adapter.event("stopped")["hitBreakpointIds"] == [breakpoints[0]["id"]]
     assert adapter.frames()[0]["source"]["path"] == str(program)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("1 / 0\n", ":1: ZeroDivisionError: division by zero"),
         ("x = = 1\n", ":1: invalid syntax"),
@@ -148,7 +148,9 @@ def test_program_in_a_path_with_spaces_and_unicode(adapter, tmp_path):
         ("import nobody_has_this\n", "ModuleNotFoundError"),
     ],
 )
-def test_program_that_cannot_be_walked_is_one_line_and_an_exit_code(adapter, tmp_path, text, said):
+def test_program_that_cannot_be_walked_is_one_line_and_an_exit_code(
+    adapter, tmp_path, text, expected
+):
     adapter.launch(script(tmp_path, text), env={"PYTHONUNBUFFERED": "1"})
     outputs = []
     while (message := adapter.events.pop(0) if adapter.events else adapter.next())["type"]:
@@ -159,11 +161,11 @@ def test_program_that_cannot_be_walked_is_one_line_and_an_exit_code(adapter, tmp
         if message.get("event") == "terminated":
             break
     *traceback, line = "".join(outputs).splitlines(keepends=True)
-    assert said in line
+    assert expected in line
     assert line.endswith("\n")
     if traceback:  # it begins in the program, and not in what runs it
-        assert any("program.py" in each for each in traceback[:2])
-    assert not any("autolm" in each for each in traceback)
+        assert any("program.py" in row for row in traceback[:2])
+    assert not any("autolm" in row for row in traceback)
 
 
 def test_program_that_fails_after_its_pass_ends_with_an_exit_code(adapter, tmp_path):
@@ -175,7 +177,7 @@ def test_program_that_fails_after_its_pass_ends_with_an_exit_code(adapter, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"program": "nowhere.py"}, "there is no program"),
         ({}, "program must be a text"),
@@ -185,16 +187,16 @@ def test_program_that_fails_after_its_pass_ends_with_an_exit_code(adapter, tmp_p
         ({"program": str(NEURON), "args": "a"}, "args must be a list"),
     ],
 )
-def test_launch_that_cannot_be_is_refused(adapter, arguments, said):
+def test_launch_that_cannot_be_is_refused(adapter, arguments, message):
     adapter.initialize()
-    assert said in adapter.refused("launch", **arguments)
+    assert message in adapter.refused("launch", **arguments)
 
 
 def test_python_without_autolm_is_refused_in_its_own_words(tmp_path):
     with Adapter() as client:
         client.initialize()
-        told = {"program": str(NEURON), "python": [sys.executable, "-I", "-S"]}
-        assert "No module named" in client.refused("launch", **told)
+        arguments = {"program": str(NEURON), "python": [sys.executable, "-I", "-S"]}
+        assert "No module named" in client.refused("launch", **arguments)
 
 
 def test_no_debug_runs_through(adapter, tmp_path):
@@ -251,14 +253,14 @@ def test_what_is_printed_arrives_whole(adapter, tmp_path):
 
 def test_restart_runs_anew_and_keeps_breakpoints(adapter, tmp_path):
     program = script(tmp_path, TRAINING)
-    told = []
+    breakpoints = []
 
     def configure():
         answer = adapter.ask("setFunctionBreakpoints", breakpoints=[{"name": "pow"}])
-        told.extend(answer["breakpoints"])
+        breakpoints.extend(answer["breakpoints"])
 
     adapter.launch(program, configure, stopOnEntry=False)
-    ids = [each["id"] for each in told]
+    ids = [breakpoint_["id"] for breakpoint_ in breakpoints]
     assert adapter.event("stopped")["hitBreakpointIds"] == ids
     adapter.move("next")
     number = adapter.send("restart")
@@ -266,7 +268,7 @@ def test_restart_runs_anew_and_keeps_breakpoints(adapter, tmp_path):
     stopped = adapter.event("stopped")
     assert (stopped["reason"], stopped["hitBreakpointIds"]) == ("function breakpoint", ids)
     assert adapter.evaluate("k") == "0"
-    assert not [each for each in adapter.events if each.get("event") == "terminated"]
+    assert not [event for event in adapter.events if event.get("event") == "terminated"]
 
 
 def test_terminate_ends_the_program(adapter, tmp_path):
@@ -336,7 +338,7 @@ def test_every_request_is_answered_after_the_program_has_ended(adapter, tmp_path
         adapter.ask("continue", threadId=1)
     adapter.event("terminated")
     answers = {name: adapter.response(adapter.send(name, **REQUESTS[name])) for name in REQUESTS}
-    assert [name for name, each in answers.items() if each["success"]] == ["initialize"]
+    assert [name for name, answer in answers.items() if answer["success"]] == ["initialize"]
     for name in REQUESTS.keys() - {"initialize", "launch", "attach"}:
         assert answers[name]["message"] == f"{name}: the program has ended"
     adapter.ask("disconnect")
@@ -346,7 +348,7 @@ def test_requests_that_an_ending_program_leaves_are_answered(adapter, tmp_path):
     adapter.launch(script(tmp_path, TRAINING))
     adapter.event("stopped")
     endless = "[None for _ in iter(int, 1)]"
-    left = [
+    numbers = [
         adapter.send("evaluate", expression=endless, context="watch"),
         adapter.send("stackTrace", threadId=1),
         adapter.send("next", threadId=1),
@@ -354,7 +356,7 @@ def test_requests_that_an_ending_program_leaves_are_answered(adapter, tmp_path):
     ]
     assert adapter.ask("threads")["threads"] == [{"id": 1, "name": "loss"}]  # all the same
     adapter.ask("terminate")
-    for number in left:
+    for number in numbers:
         assert adapter.response(number)["message"].endswith(": the program has ended")
 
 
@@ -491,8 +493,8 @@ def test_port_that_is_none_is_one_line(tmp_path, port):
         encoding="utf-8",
         timeout=LONG,
     )
-    said = f"ValueError: backward: AUTOLM_DAP={port}: a port must be a number, such as 5678"
-    assert done.stderr.splitlines()[-1] == said
+    output = f"ValueError: backward: AUTOLM_DAP={port}: a port must be a number, such as 5678"
+    assert done.stderr.splitlines()[-1] == output
 
 
 def test_attaching_to_nobody_is_refused(adapter):

@@ -31,8 +31,8 @@ def source():
 
 
 def lines(client, *breakpoints):
-    told = client.ask("setBreakpoints", source=source(), breakpoints=breakpoints)
-    return told["breakpoints"]
+    answer = client.ask("setBreakpoints", source=source(), breakpoints=breakpoints)
+    return answer["breakpoints"]
 
 
 def step(client):
@@ -52,17 +52,19 @@ def walked(visit):
 
 
 def test_line_is_unverified_until_there_is_a_graph(walked):
-    told = []
+    breakpoints = []
 
     def configure(client):
-        told.extend(lines(client, {"line": ADD + 1}, {"line": FIRST + 1}))
+        breakpoints.extend(lines(client, {"line": ADD + 1}, {"line": FIRST + 1}))
 
     client = walked(configure)
-    assert [(each["verified"], each["reason"]) for each in told] == [(False, "pending")] * 2
+    assert [(breakpoint_["verified"], breakpoint_["reason"]) for breakpoint_ in breakpoints] == [
+        (False, "pending")
+    ] * 2
     changes = [m["body"] for m in client.events if m.get("event") == "breakpoint"]
     assert changes == []  # they were before `stopped`, and have been passed by
     stopped = client.move("continue")
-    assert stopped["hitBreakpointIds"] == [told[0]["id"]]
+    assert stopped["hitBreakpointIds"] == [breakpoints[0]["id"]]
     assert client.frames()[0]["line"] == ADD
 
 
@@ -72,11 +74,15 @@ def test_event_says_the_line_that_was_found(visit):
     client = visited.client
     client.send("attach")
     client.event("initialized")
-    told = lines(client, {"line": ADD + 1}, {"line": FIRST + 1})
+    breakpoints = lines(client, {"line": ADD + 1}, {"line": FIRST + 1})
     client.ask("configurationDone")
     visited.thread.start()
-    found, failed = (client.event("breakpoint")["breakpoint"] for _ in range(2))
-    assert (found["id"], found["verified"], found["line"]) == (told[0]["id"], True, ADD)
+    resolved, failed = (client.event("breakpoint")["breakpoint"] for _ in range(2))
+    assert (resolved["id"], resolved["verified"], resolved["line"]) == (
+        breakpoints[0]["id"],
+        True,
+        ADD,
+    )
     assert (failed["verified"], failed["reason"]) == (False, "failed")
     assert "no step of this pass" in failed["message"]
 
@@ -111,9 +117,9 @@ def test_condition_is_asked_where_it_stops(walked):
 
 def test_wrong_condition_is_told_and_one_that_raises_stops(walked):
     client = walked()
-    (told,) = lines(client, {"line": MUL, "condition": "1 +"})
-    assert not told["verified"]
-    assert "SyntaxError" in told["message"]
+    (breakpoint_,) = lines(client, {"line": MUL, "condition": "1 +"})
+    assert not breakpoint_["verified"]
+    assert "SyntaxError" in breakpoint_["message"]
     lines(client, {"line": MUL, "condition": "nobody > 1"})
     number = client.send("continue", threadId=1)
     assert client.response(number)["success"]
@@ -138,10 +144,10 @@ def test_hit_conditions_count_along_the_pass_both_ways(walked, hits, expected):
 
 
 def test_wrong_hit_condition_is_told_before_there_is_a_graph(walked):
-    told = []
-    walked(lambda client: told.extend(lines(client, {"line": MUL, "hitCondition": "often"})))
-    assert told[0]["reason"] == "failed"
-    assert "3, >=2 or %5" in told[0]["message"]
+    breakpoints = []
+    walked(lambda client: breakpoints.extend(lines(client, {"line": MUL, "hitCondition": "often"})))
+    assert breakpoints[0]["reason"] == "failed"
+    assert "3, >=2 or %5" in breakpoints[0]["message"]
 
 
 def test_log_point_logs_and_does_not_stop_both_ways(walked):
@@ -150,8 +156,8 @@ def test_log_point_logs_and_does_not_stop_both_ways(walked):
     lines(client, {"line": TANH, "logMessage": "y {round(y.data, 3)}, {nobody}"})
     for move, end in (("continue", "end of the pass"), ("reverseContinue", "start of the pass")):
         client.ask(move, threadId=1)
-        said = client.event("output")["output"]
-        assert said == "y 0.462, NameError: name 'nobody' is not defined\n"
+        output = client.event("output")["output"]
+        assert output == "y 0.462, NameError: name 'nobody' is not defined\n"
         assert client.event("stopped")["description"] == end
 
 
@@ -162,8 +168,8 @@ def test_log_point_logs_and_does_not_stop_both_ways(walked):
 def test_function_breakpoints_are_operations_names_and_functions(visit, name, expected):
     root, names = forward()
     client = begun(visit, root, names)
-    told = client.ask("setFunctionBreakpoints", breakpoints=[{"name": name}])["breakpoints"]
-    assert told[0]["verified"], told
+    breakpoints = client.ask("setFunctionBreakpoints", breakpoints=[{"name": name}])["breakpoints"]
+    assert breakpoints[0]["verified"], breakpoints
     stopped = client.move("reverseContinue" if expected == "exp" else "continue")
     assert stopped["reason"] == ("step" if expected == "exp" else "function breakpoint")
     assert client.evaluate("node.op.name") == f"'{expected}'"
@@ -180,18 +186,18 @@ def test_function_breakpoint_on_scopes(visit):
 
 def test_last_contribution_of_a_step_comes_to_a_breakpoint_too(visit):
     client = begun(visit, *the_neuron())
-    told = client.ask("setFunctionBreakpoints", breakpoints=[{"name": "x1w1x2w2"}])
+    answer = client.ask("setFunctionBreakpoints", breakpoints=[{"name": "x1w1x2w2"}])
     client.move("next")
     assert client.move("stepIn")["reason"] == "step"
     stopped = client.move("stepIn")
     assert stopped["reason"] == "function breakpoint"
-    assert stopped["hitBreakpointIds"] == [told["breakpoints"][0]["id"]]
+    assert stopped["hitBreakpointIds"] == [answer["breakpoints"][0]["id"]]
 
 
 def test_where_all_is_finite_the_filter_stops_nowhere(visit):
     client = begun(visit, *the_neuron())
-    told = client.ask("setExceptionBreakpoints", filters=["non-finite"])["breakpoints"]
-    assert told[0]["message"] == "no step of this pass matches inf or nan"
+    breakpoints = client.ask("setExceptionBreakpoints", filters=["non-finite"])["breakpoints"]
+    assert breakpoints[0]["message"] == "no step of this pass matches inf or nan"
     assert client.move("continue")["description"] == "end of the pass"
 
 
@@ -203,8 +209,8 @@ def test_data_breakpoint_stops_before_a_gradient_changes(visit):
     assert info["dataId"] == "w2"
     by_name = client.ask("dataBreakpointInfo", name="w2.grad")
     assert by_name == info
-    told = client.ask("setDataBreakpoints", breakpoints=[{"dataId": "w2"}, {"dataId": "no"}])
-    assert [each["verified"] for each in told["breakpoints"]] == [True, False]
+    answer = client.ask("setDataBreakpoints", breakpoints=[{"dataId": "w2"}, {"dataId": "no"}])
+    assert [breakpoint_["verified"] for breakpoint_ in answer["breakpoints"]] == [True, False]
     assert client.move("continue")["reason"] == "data breakpoint"
     assert client.evaluate("w2.has_grad") == "False"
     client.move("next")
@@ -214,11 +220,11 @@ def test_data_breakpoint_stops_before_a_gradient_changes(visit):
     assert client.ask("dataBreakpointInfo", name="1 + 1")["dataId"] is None
 
 
-@pytest.mark.parametrize("given", [0.0, 4.0])
-def test_non_finite_stops_at_what_blame_says(visit, given):
+@pytest.mark.parametrize("number", [0.0, 4.0])
+def test_non_finite_stops_at_what_blame_says(visit, number):
     with record_locations():
-        x = Value(given, name="x")
-        y = x.sqrt() if given == 0.0 else (x - 4.0).log() * 0.0
+        x = Value(number, name="x")
+        y = x.sqrt() if number == 0.0 else (x - 4.0).log() * 0.0
         z = y * 2.0 + 1.0
     names = {"x": x, "y": y, "z": z}
     client = begun(visit, z, names)
@@ -226,8 +232,8 @@ def test_non_finite_stops_at_what_blame_says(visit, given):
     assert client.move("continue")["reason"] == "exception"
     blame = blame_nonfinite(z)
     assert client.evaluate("node.op.name") == repr(blame.made_by.op.name)
-    said = client.ask("exceptionInfo", threadId=1)["description"]
-    assert said.splitlines()[0].split()[0] == str(blame).split()[0]
+    description = client.ask("exceptionInfo", threadId=1)["description"]
+    assert description.splitlines()[0].split()[0] == str(blame).split()[0]
     client.ask("setExpression", expression="x", value="9.0")
     assert client.move("reverseContinue")["description"] == "start of the pass"
     assert client.move("continue")["description"] == "end of the pass"  # nothing is to blame now
