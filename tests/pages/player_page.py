@@ -29,7 +29,7 @@ def lines(page):
     )
 
 
-def told(page):
+def report_lines(page):
     return page.evaluate("[...document.querySelectorAll('#told li')].map((l) => l.textContent)")
 
 
@@ -40,7 +40,7 @@ def key_of(page, title):
     )
 
 
-def shown(page, title):
+def box_texts(page, title):
     """Return the texts of the data and the gradient in a box."""
     return page.evaluate(
         f"""Object.fromEntries([...document.querySelectorAll('#{key_of(page, title)} text.value')]

@@ -93,8 +93,8 @@ def test_moving_the_page_moves_the_walk_and_a_cell_that_moves_it_the_page(browse
         run(cell)
     until(lambda: browser.evaluate(f"{FRAME} !== null"))
     run(3)
-    said = until(lambda: [text for text in browser.evaluate(OUTPUTS) if text.startswith("4 1 ")])
-    assert said == ["4 1 1.0"]  # leaves, ×, +, the gradient of the result; then + is done
+    outputs = until(lambda: [text for text in browser.evaluate(OUTPUTS) if text.startswith("4 1 ")])
+    assert outputs == ["4 1 1.0"]  # leaves, ×, +, the gradient of the result; then + is done
     browser.evaluate(f"{FRAME}.scrollIntoView()")
     wide = browser.evaluate(f"{FRAME}.clientWidth / {FRAME}.parentElement.clientWidth")
     assert wide == 1

@@ -29,8 +29,8 @@ def model(request):
 
 
 def called(matrices, name, scope="blocks.0.attention"):
-    found = [e for e in matrices.shown if e.node.name.split(".")[-1] == name]
-    return next(each for each in found if each.node.scope == scope)
+    candidates = [e for e in matrices.shown if e.node.name.split(".")[-1] == name]
+    return next(entry for entry in candidates if entry.node.scope == scope)
 
 
 def unpacked(text, kind):
@@ -43,11 +43,11 @@ def test_every_array_of_the_graph_is_there_whole_with_its_gradient(model):
     written = matrices.as_json()
     for node in topological_order(loss):
         if np.ndim(node.data):
-            each = written[matrices.numbers[node]]
-            assert np.array_equal(unpacked(each["data"], "<f8"), node.data.ravel())
-            assert ("grad" in each) == node.requires_grad
+            entry_json = written[matrices.numbers[node]]
+            assert np.array_equal(unpacked(entry_json["data"], "<f8"), node.data.ravel())
+            assert ("grad" in entry_json) == node.requires_grad
             if node.requires_grad:
-                assert np.array_equal(unpacked(each["grad"], "<f8"), node.grad.ravel())
+                assert np.array_equal(unpacked(entry_json["grad"], "<f8"), node.grad.ravel())
 
 
 def test_inside_attention_are_its_matrices_and_they_are_right(model):
@@ -74,17 +74,17 @@ def test_inside_attention_are_its_matrices_and_they_are_right(model):
 
 def test_what_the_uses_of_a_matrix_sent_back_adds_up_to_its_gradient(model):
     _, _, matrices = model
-    for each in matrices.shown:
-        if each.uses and each.grad is not None:
-            total = sum(np.asarray(value) for *_, value in each.uses)
-            assert np.allclose(total, each.grad, rtol=1e-9, atol=1e-14), each.node.name
+    for entry in matrices.shown:
+        if entry.uses and entry.grad is not None:
+            total = sum(np.asarray(value) for *_, value in entry.uses)
+            assert np.allclose(total, entry.grad, rtol=1e-9, atol=1e-14), entry.node.name
 
 
 def test_rows_of_a_softmax_add_up_to_1_and_of_its_gradient_to_0(model):
     _, _, matrices = model
     written = {e["name"]: (e, s) for e, s in zip(matrices.as_json(), matrices.shown, strict=True)}
-    assert [name for name, (each, _) in written.items() if each["sums"]] == ["weights"]
-    summed = [name for name, (each, _) in written.items() if each["gradSums"]]
+    assert [name for name, (array, _) in written.items() if array["sums"]] == ["weights"]
+    summed = [name for name, (array, _) in written.items() if array["gradSums"]]
     assert summed == ["scores", "masked_scores", "logits"]
     assert np.allclose(written["weights"][1].node.data.sum(-1), 1)
     for name in summed:
@@ -113,12 +113,12 @@ def test_axes_are_labelled_by_what_is_read(model):
 
 def test_a_sentence_knows_what_comes_next_and_what_is_likely(model):
     _, loss, matrices = model
-    said = matrices.sentence.as_json()
-    assert said["rows"] == [["d", "b", "e", "b", "f"]]
-    assert said["targets"] == [["b", "e", "b", "f", ""]]
+    sentence = matrices.sentence.as_json()
+    assert sentence["rows"] == [["d", "b", "e", "b", "f"]]
+    assert sentence["targets"] == [["b", "e", "b", "f", ""]]
     logits = loss.parents[0].data
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    for row, likeliest in zip(shares, said["likeliest"][0], strict=True):
+    for row, likeliest in zip(shares, sentence["likeliest"][0], strict=True):
         best = np.argsort(-row)[:5]
         assert [text for text, _ in likeliest] == [VOCABULARY[i] for i in best]
         assert np.allclose([share for _, share in likeliest], row[best])
@@ -139,8 +139,8 @@ def test_a_batch_is_read_row_by_row():
 def test_arrays_that_have_no_room_are_named_without_their_numbers(monkeypatch):
     monkeypatch.setattr("autolm.pages.matrices.MAX_NUMBERS", 10)
     x, w = Tensor(np.ones((2, 3)), name="x"), Tensor(np.ones((3, 2)), name="w")
-    written = {each["name"]: each for each in matrices_of((x @ w).sum()).as_json()}
-    assert {name: "data" in each for name, each in written.items()} == {
+    written = {entry["name"]: entry for entry in matrices_of((x @ w).sum()).as_json()}
+    assert {name: "data" in entry for name, entry in written.items()} == {
         "x": False,
         "w": False,
         "matmul": True,
@@ -153,7 +153,7 @@ def test_an_array_that_was_changed_since_stays_closed():
     y = x.softmax(axis=-1)
     loss = (y * Tensor([[1.0, 3.0]])).sum()
     y.data = y.data * 2.0
-    assert "exponentials" not in [each.node.name for each in matrices_of(loss).shown]
+    assert "exponentials" not in [entry.node.name for entry in matrices_of(loss).shown]
 
 
 def test_a_gradient_is_known_when_all_who_send_to_it_are_done_and_data_when_computed():
@@ -168,11 +168,11 @@ def test_a_gradient_is_known_when_all_who_send_to_it_are_done_and_data_when_comp
     played = moments(order, walked.steps, keys, Words())
     matrices = Matrices(order, walked)
     box_of = {node: f"{key}op" for node, key in keys.items()}
-    known = {i: moments for i, *moments in matrices.availability(played, box_of)}
-    assert len(known) == len(matrices.shown)
+    available = {i: moments for i, *moments in matrices.availability(played, box_of)}
+    assert len(available) == len(matrices.shown)
     for node in order:
         if np.ndim(node.data):
-            key, (data_at, grad_at) = keys[node], known[matrices.numbers[node]]
+            key, (data_at, grad_at) = keys[node], available[matrices.numbers[node]]
             writes = [(i, w) for i, m in enumerate(played) for k, w in m.writes.items() if k == key]
             assert data_at == min(i for i, written in writes if "data" in written)
             assert grad_at == max(i for i, written in writes if "grad" in written)

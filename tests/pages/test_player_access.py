@@ -38,8 +38,8 @@ def tab_stops(page, most=400):
 def heard(page):
     """Return what has been announced since, once the page has come to rest."""
     page.evaluate("0")
-    found = page.evaluate("window.heard.splice(0)")
-    return found
+    speech = page.evaluate("window.heard.splice(0)")
+    return speech
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -136,10 +136,10 @@ def test_who_wants_no_motion_gets_none(browser, model_player):  # noqa: F811
             "Emulation.setEmulatedMedia",
             features=[{"name": "prefers-reduced-motion", "value": "reduce"}],
         )
-        assert {tuple(each) for each in page.evaluate(look)} == {("0s", "none", "auto")}
+        assert {tuple(style) for style in page.evaluate(look)} == {("0s", "none", "auto")}
     finally:
         page.send("Emulation.setEmulatedMedia", features=[])
-    assert {tuple(each) for each in page.evaluate(look)} == {("9s", "turn", "smooth")}
+    assert {tuple(style) for style in page.evaluate(look)} == {("9s", "turn", "smooth")}
 
 
 CROPPED = """[...document.querySelectorAll(

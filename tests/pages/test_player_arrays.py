@@ -15,7 +15,7 @@ from autolm.outside.language import say_rule, speak
 from autolm.pages import player
 from autolm.walking.tokens import Tokens
 from tests.needs import need_browser, need_renderer
-from tests.pages.player_page import opened, position, shown
+from tests.pages.player_page import box_texts, opened, position
 
 WORDS = ("the", "cat", "sat", "on", "mat", "␣", "고양이")
 ENGLISH = re.compile(
@@ -87,13 +87,13 @@ def open_at(browser, model_player, fragment):
 
 
 def test_an_open_part_shows_its_matrices_with_tokens_and_whole_numbers(browser, model_player):
-    known = nodes(model_player[1])
+    by_name = nodes(model_player[1])
     page = open_at(browser, model_player, "open=blocks.0.attention")
     words = [WORDS[i] for i in IDS]
     for name in ("q", "k", "v", "attention"):
         read = table(page, name)
         assert read["isSeen"] and read["heads"] == words
-        assert np.array_equal(numbers(read), known[name].data)
+        assert np.array_equal(numbers(read), by_name[name].data)
         assert not np.any(read["masked"])
     weights = table(page, "weights")
     assert (weights["heads"], weights["columns"]) == (words, words)
@@ -102,25 +102,25 @@ def test_an_open_part_shows_its_matrices_with_tokens_and_whole_numbers(browser, 
     assert np.allclose(numbers(weights).sum(1), 1)
     assert weights["sums"] == ["Σ 1"] * 5
     assert np.array_equal(numbers(table(page, "masked_scores")) == -np.inf, ~np.tri(5, dtype=bool))
-    q, k = (known[name].data[:, :4] for name in "qk")
+    q, k = (by_name[name].data[:, :4] for name in "qk")
     assert np.allclose(numbers(table(page, "scores")), q @ k.T / 2, rtol=1e-12)
     page.evaluate(
         """(() => { const head = document.querySelector("[data-lead=heads]");
             head.value = "1"; head.dispatchEvent(new Event("change")); })()"""
     )
-    q, k = (known[name].data[:, 4:] for name in "qk")
+    q, k = (by_name[name].data[:, 4:] for name in "qk")
     assert np.allclose(numbers(table(page, "scores")), q @ k.T / 2, rtol=1e-12)
     # Gradients are in the page, and hidden as long as the pass has not come to them.
     assert not table(page, "grad-weights")["isSeen"]
     page.press("End")
     assert table(page, "grad-weights")["isSeen"]
     assert table(page, "grad-scores")["sums"] == ["Σ 0"] * 5
-    assert np.array_equal(numbers(table(page, "grad-q")), known["q"].grad)
+    assert np.array_equal(numbers(table(page, "grad-q")), by_name["q"].grad)
 
 
 def test_it_never_shows_the_future(page):
     """At each step only what is computed by then is seen: tables, bars, what is told of a node."""
-    seen = page.evaluate(
+    cells = page.evaluate(
         """(() => {
             const isSeen = (node) => node.checkVisibility();
             const logits = view.scene.known.find(([id]) => id === DATA.sentence.logits)[1];
@@ -133,8 +133,8 @@ def test_it_never_shows_the_future(page):
               return [phase, shown.length, ahead.length, shown.some(({ isGrad }) => isGrad),
                 isSeen(document.getElementById("likeliest")) === (at >= logits)]; }); })()"""
     )
-    assert sum(shown for _, shown, *_ in seen) > 100
-    for phase, _, ahead, has_gradients, bars_are_right in seen:
+    assert sum(visible for _, visible, *_ in cells) > 100
+    for phase, _, ahead, has_gradients, bars_are_right in cells:
         assert ahead == 0
         assert bars_are_right
         assert not (has_gradients and phase == "forward")
@@ -159,9 +159,9 @@ def test_a_cell_tells_its_arithmetic_and_frames_what_it_is_made_of(browser, mode
     page = open_at(browser, model_player, "open=blocks.0.attention")
     at = 'table[data-matrix="{}"] tbody tr:nth-child({}) td:nth-of-type({})'
     page.click(at.format("products", 3, 2))
-    said = page.text("#cell")
-    assert said.startswith("products[head 0, sat, cat] = ")
-    terms = said.split(" = ")[1].replace("−", "-").replace("(", "").replace(")", "")
+    cell_text = page.text("#cell")
+    assert cell_text.startswith("products[head 0, sat, cat] = ")
+    terms = cell_text.split(" = ")[1].replace("−", "-").replace("(", "").replace(")", "")
     total = sum(float(a) * float(b) for a, b in (term.split("·") for term in terms.split(" + ")))
     assert total == pytest.approx(numbers(table(page, "products"))[2, 1], abs=2e-3)
     parts = (
@@ -184,18 +184,18 @@ def test_a_cell_tells_its_arithmetic_and_frames_what_it_is_made_of(browser, mode
 
 
 def test_a_gradient_cell_adds_up_what_each_use_sent(page, model_player):
-    known = nodes(model_player[1])
+    by_name = nodes(model_player[1])
     page.press("End")
     page.evaluate("view.pinned = ''; drawMatrices()")
     page.click('table[data-matrix="grad-input"] tbody tr:nth-child(2) td:nth-of-type(3)')
-    total, *sent = page.evaluate(
+    total, *terms_sent = page.evaluate(
         "[...document.querySelectorAll('#cell li')].map((l) => l.textContent)"
     )
-    assert len(sent) == 3  # the norm reads it twice, the sum around it once
+    assert len(terms_sent) == 3  # the norm reads it twice, the sum around it once
     values = [
-        float(line.strip().replace("−", "-").split(" = ")[-1].split("  ")[0]) for line in sent
+        float(line.strip().replace("−", "-").split(" = ")[-1].split("  ")[0]) for line in terms_sent
     ]
-    assert sum(values) == pytest.approx(known["input"].grad[1, 2], rel=1e-2)
+    assert sum(values) == pytest.approx(by_name["input"].grad[1, 2], rel=1e-2)
     assert total.endswith(", the sum of")
 
 
@@ -209,7 +209,7 @@ def test_a_number_opens_as_a_graph_of_single_numbers(browser, model_player):
                 return [matrix.made.op, text(matrix.data[flat]), text(data.at(-1)),
                     steps[0].upstream, matrix.grad?.[flat] ?? 1]; }))"""
     )
-    assert {"matmul", "softmax", "mul", "add", "mean", "relu"} <= {each[0] for each in compared}
+    assert {"matmul", "softmax", "mul", "add", "mean", "relu"} <= {row[0] for row in compared}
     for _, true, computed, upstream, grad in compared:
         assert float(computed) == pytest.approx(float(true), rel=1e-12, abs=1e-15)
         assert upstream == grad
@@ -227,16 +227,16 @@ def test_a_number_opens_as_a_graph_of_single_numbers(browser, model_player):
     page.press("z")
     assert page.text("#crumbs").endswith(" › products[head 0, sat, cat]")
     titles = [
-        shown(page, f"{name}_heads[{at}, {i}]")
+        box_texts(page, f"{name}_heads[{at}, {i}]")
         for name, at in (("q", "sat"), ("k", "cat"))
         for i in (0, 1)
     ]
-    assert all(each["data"] != "–" for each in titles)
-    assert shown(page, "… 1 more")["data"] != "–"
+    assert all(box["data"] != "–" for box in titles)
+    assert box_texts(page, "… 1 more")["data"] != "–"
     assert page.evaluate("view.scene.moments.every(({ phase }) => phase !== 'backward')")
     products = numbers(table(page, "products"))
     page.press("End")
-    written = float(shown(page, "products[sat, cat]")["data"].replace("−", "-"))
+    written = float(box_texts(page, "products[sat, cat]")["data"].replace("−", "-"))
     assert written == pytest.approx(products[2, 1], rel=1e-3)
     hash = page.evaluate("location.hash")
     assert "zoom=" in hash
@@ -246,12 +246,12 @@ def test_a_number_opens_as_a_graph_of_single_numbers(browser, model_player):
     assert page.text("#crumbs").endswith(" › products[head 0, sat, cat]")
     page.press("End")
     assert page.text("#phase") == "backward"
-    sent = shown(page, "q_heads[sat, 0]")["grad"]
+    grad_text = box_texts(page, "q_heads[sat, 0]")["grad"]
     grad, factor = (
         page.evaluate(f"matrices.find((m) => m.name === {name!r}).{what}[{at}]")
         for name, what, at in (("products", "grad", 2 * 5 + 1), ("k_heads", "data", 4))
     )
-    assert float(sent.replace("−", "-")) == pytest.approx(grad * factor, rel=1e-3)
+    assert float(grad_text.replace("−", "-")) == pytest.approx(grad * factor, rel=1e-3)
     assert browser.problems == []
 
 
@@ -272,9 +272,9 @@ def test_the_update_is_what_a_step_of_training_does(browser, model_player):
         after.append(
             float(page.evaluate("document.querySelector('[data-loss-after]').dataset.lossAfter"))
         )
-    for rate, found in zip(rates, after, strict=True):
+    for rate, computed in zip(rates, after, strict=True):
         other, _ = trained()
-        assert found == pytest.approx(other.train_step(IDS, TARGETS, rate)[1], rel=1e-12)
+        assert computed == pytest.approx(other.train_step(IDS, TARGETS, rate)[1], rel=1e-12)
     assert after[0] == float(loss)
     assert after[1] < after[0] < after[2]
     page.evaluate("window.setInterval = (act) => { window.tick = act; return 1; }")
@@ -326,9 +326,9 @@ def test_nothing_is_cropped_at_any_width(browser, model_player, width, dark):
         const svg = document.querySelector("#stage svg").getBoundingClientRect();
         return svg.left >= stage.left && svg.right <= stage.right + 1; })()"""
     assert page.evaluate(inside)
-    shown = page.evaluate("document.querySelector('svg').getBoundingClientRect().width")
+    svg_width = page.evaluate("document.querySelector('svg').getBoundingClientRect().width")
     page.press("+")
-    assert page.evaluate("document.querySelector('#stage svg').clientWidth") > shown
+    assert page.evaluate("document.querySelector('#stage svg').clientWidth") > svg_width
     page.press("0")
     assert page.evaluate(inside)
 
@@ -340,14 +340,14 @@ def test_it_speaks_korean_where_the_reader_does(browser, model_player, model_pag
     english = """[...standing.map(([node]) => node.textContent),
         ...labelled.map(([node, name]) => node.getAttribute(name))]"""
     korean = page.evaluate(english)
-    said = [text for op in (*PRIMITIVES, *COMPOSED) for text in (*(op.rule or ()), op.formula)]
-    translated = page.evaluate(f"{json.dumps(said)}.map(say)")
+    texts = [text for op in (*PRIMITIVES, *COMPOSED) for text in (*(op.rule or ()), op.formula)]
+    translated = page.evaluate(f"{json.dumps(texts)}.map(say)")
     speak("ko")  # the command says them as the page does
-    assert translated == list(map(say_rule, said))
+    assert translated == list(map(say_rule, texts))
     speak("en")
-    for text, found in zip(said, translated, strict=True):
-        assert not ENGLISH.search(found), text
-        assert found == text or re.search("[가-힣]", found)
+    for text, translation in zip(texts, translated, strict=True):
+        assert not ENGLISH.search(translation), text
+        assert translation == text or re.search("[가-힣]", translation)
     assert page.evaluate(
         """["ḡ added to the row of each id = 0.5 → E.grad: – → 0.5", "text = a where b < 0, else c",
             "from loss", "→ h: 61 contributions, −1 … 2", "loss = text + none"].map(say)"""
@@ -375,21 +375,21 @@ def test_it_speaks_korean_where_the_reader_does(browser, model_player, model_pag
 def test_a_picture_speaks_korean_and_names_in_it_stay(
     browser, model_player, neuron_page, model_page
 ):
-    said = """[...document.querySelectorAll("#stage g text, #stage g title")].flatMap((node) =>
+    script = """[...document.querySelectorAll("#stage g text, #stage g title")].flatMap((node) =>
         node.textContent.split("\\n")).map((line) => line.replaceAll("\u00a0", " "))"""
     for path in (neuron_page, model_page, model_player[2]):
         browser.open_url(f"{path.as_uri()}#lang=en")
-        english = set(browser.evaluate(said))
+        english = set(browser.evaluate(script))
         assert {"data", "grad"} <= english
         browser.open_url(f"{path.as_uri()}#lang=ko")
-        korean = set(browser.evaluate(said))
+        korean = set(browser.evaluate(script))
         assert {"값", "기울기"} <= korean
-        left = [line for line in english & korean if IN_ENGLISH.search(line)]
-        assert left == []
+        untranslated = [line for line in english & korean if IN_ENGLISH.search(line)]
+        assert untranslated == []
         assert browser.problems == []
     names = {"x1", "w1", "n", "o"}
     browser.open_url(f"{neuron_page.as_uri()}#lang=ko")
-    assert names <= set(browser.evaluate(said))
+    assert names <= set(browser.evaluate(script))
 
 
 def test_long_tokens_stand_beside_one_another_over_their_columns(browser, tmp_path):

@@ -8,6 +8,7 @@ from autolm import Tensor, Value, scope
 from autolm.pages import player
 from tests.needs import need_renderer
 from tests.pages.player_page import (
+    box_texts,
     go_to,
     is_visible,
     key_of,
@@ -15,9 +16,8 @@ from tests.pages.player_page import (
     lit,
     opened,
     position,
-    shown,
+    report_lines,
     to_the_last_step,
-    told,
 )
 
 # Of the neuron: 0 the leaves, 1 to 5 forward, 6 the gradient of the root, 7 to 11 backward, 12 the
@@ -48,8 +48,8 @@ def no_complaints_and_no_requests(browser):
 def test_it_opens_with_the_leaves_given_and_nothing_computed(neuron):
     assert position(neuron) == 0
     assert neuron.text("#what") == "The leaves are given."
-    assert shown(neuron, "w1") == {"data": "−3", "grad": "–"}
-    assert shown(neuron, "o") == {"data": "–", "grad": "–"}
+    assert box_texts(neuron, "w1") == {"data": "−3", "grad": "–"}
+    assert box_texts(neuron, "o") == {"data": "–", "grad": "–"}
     assert lit(neuron) == ([], [])
 
 
@@ -58,10 +58,10 @@ def test_arrow_keys_go_forward_and_back(neuron):
     assert position(neuron) == 1
     assert neuron.text("#what") == "x1w1 = x1 · w1"
     assert lines(neuron) == ["2 · (−3) = −6"]
-    assert shown(neuron, "x1w1") == {"data": "−6", "grad": "–"}
+    assert box_texts(neuron, "x1w1") == {"data": "−6", "grad": "–"}
     neuron.press("ArrowLeft")
     assert position(neuron) == 0
-    assert shown(neuron, "x1w1") == {"data": "–", "grad": "–"}
+    assert box_texts(neuron, "x1w1") == {"data": "–", "grad": "–"}
     go_to(neuron, 3)
     neuron.press("ArrowLeft")
     assert position(neuron) == 2
@@ -86,16 +86,16 @@ def test_the_operation_and_its_edges_are_lit(neuron):
 def test_backward_writes_the_arithmetic_out_and_adds_it_up(neuron):
     go_to(neuron, TURN)
     assert neuron.text("#what") == "The pass begins at the result: o.grad = 1"
-    assert shown(neuron, "o") == {"data": "0.7071", "grad": "1"}
-    assert shown(neuron, "n")["grad"] == "–"
+    assert box_texts(neuron, "o") == {"data": "0.7071", "grad": "1"}
+    assert box_texts(neuron, "n")["grad"] == "–"
     neuron.press("ArrowRight")
     assert neuron.text("#phase") == "backward"
     assert lines(neuron) == ["ḡ = 1", "ḡ · (1 − y²) = 1 × 0.5 = 0.5 → n.grad: – → 0.5"]
-    assert shown(neuron, "n")["grad"] == "0.5"
+    assert box_texts(neuron, "n")["grad"] == "0.5"
     to_the_last_step(neuron)
     assert "ḡ · w1 = 0.5 × −3 = −1.5 → x1.grad: – → −1.5" in lines(neuron)
     assert "ḡ · x1 = 0.5 × 2 = 1 → w1.grad: – → 1" in lines(neuron)
-    grads = {name: shown(neuron, name)["grad"] for name in ("x1", "w1", "x2", "w2", "b")}
+    grads = {name: box_texts(neuron, name)["grad"] for name in ("x1", "w1", "x2", "w2", "b")}
     assert grads == {"x1": "−1.5", "w1": "1", "x2": "0.5", "w2": "0", "b": "0.5"}
 
 
@@ -120,7 +120,7 @@ def test_a_node_that_is_used_twice_fills_up_step_by_step(browser, tmp_path):
         "ḡ · b = 1 × 3 = 3 → x.grad: – → 3",
         "ḡ · a = 1 × 3 = 3 → x.grad: 3 → 6",
     ]
-    assert shown(page, "x")["grad"] == "6"
+    assert box_texts(page, "x")["grad"] == "6"
     assert len(lit(page)[1]) == 2
 
 
@@ -190,7 +190,7 @@ def test_a_click_on_a_node_goes_to_its_step_and_explains_it(neuron):
     neuron.press("End")
     neuron.click(f"#{key_of(neuron, 'b')}")
     assert neuron.text("#name") == "b"
-    assert told(neuron)[-2:] == [
+    assert report_lines(neuron)[-2:] == [
         "grad = 0.5, the sum of",
         "  0.5 × 1 = 0.5   from n = x1w1x2w2 + b",
     ]
@@ -360,7 +360,7 @@ def test_a_name_that_is_a_program_does_not_run(browser, tmp_path):
     page = opened(browser, player(root, tmp_path / "evil.html"))
     to_the_last_step(page)
     assert page.evaluate("document.title") == "root – backprop player"
-    assert shown(page, evil[:27] + "…") == {"data": "1", "grad": "2"}
+    assert box_texts(page, evil[:27] + "…") == {"data": "1", "grad": "2"}
 
 
 def test_markup_in_a_name_is_written_out(browser, tmp_path):

@@ -18,15 +18,15 @@ from autolm.walking import wording
 from autolm.walking.blame import blamed_nodes
 from tests.needs import need_renderer
 from tests.pages.player_page import (
+    box_texts,
     go_to,
     is_visible,
     key_of,
     lines,
     opened,
     position,
-    shown,
+    report_lines,
     to_the_last_step,
-    told,
 )
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -2.0]
@@ -67,10 +67,10 @@ def test_the_page_computes_what_the_engine_computes(neuron):
         steps = walk(root, set(order)).steps
         programs.append(scalar_program(order, steps))
         used |= {node.op.name for node in order if node.op}
-        sent = [[number(x) for c in step.contributions for x in c[1:]] for step in steps]
-        expected.append([[number(node.data) for node in order], sent])
+        contributions = [[number(x) for c in step.contributions for x in c[1:]] for step in steps]
+        expected.append([[number(node.data) for node in order], contributions])
     assert used == IN_JAVASCRIPT
-    found = neuron.evaluate(
+    computed = neuron.evaluate(
         f"""{json.dumps(programs)}.map((program) => {{
             const text = (x) => x === null || Number.isFinite(x) ? x : String(x);
             const data = program.data.map((x, i) => program.operations[i] ? null : readNumber(x));
@@ -78,13 +78,13 @@ def test_the_page_computes_what_the_engine_computes(neuron):
             return [data.map(text),
                 steps.map((step) => step.sent.flatMap((sent) => sent.map(text)))]; }})"""
     )
-    for ours, theirs in zip(expected, found, strict=True):
+    for ours, theirs in zip(expected, computed, strict=True):
         assert flat(theirs) == pytest.approx(flat(ours), rel=1e-12, abs=1e-300, nan_ok=True)
 
 
 def flat(nested):
     if isinstance(nested, list):
-        return [x for each in nested for x in flat(each)]
+        return [x for part in nested for x in flat(part)]
     return [9e99 if nested is None else float(nested)]
 
 
@@ -113,16 +113,16 @@ def test_a_leaf_that_is_changed_changes_everything(neuron):
     to_the_last_step(neuron)
     n = 2 * -2.5 + 6.8813735870195432
     slope = 1 - math.tanh(n) ** 2
-    data, grads = shown(neuron, "o")["data"], shown(neuron, "x1")["grad"]
+    data, grads = box_texts(neuron, "o")["data"], box_texts(neuron, "x1")["grad"]
     assert (data, grads) == (wording.number(math.tanh(n)), wording.number(slope * -2.5))
     assert lines(neuron)[1].startswith(f"ḡ · w1 = {wording.number(slope)} × −2.5 = ")
     neuron.click(f"#{key_of(neuron, 'b')}")
-    assert told(neuron)[-2:] == [
+    assert report_lines(neuron)[-2:] == [
         f"grad = {wording.number(slope)}, the sum of",
         f"  {wording.number(slope)} × 1 = {wording.number(slope)}   from n = x1w1x2w2 + b",
     ]
     edit(neuron, "w1", "no number")
-    assert shown(neuron, "w1")["data"] == "−2.5"
+    assert box_texts(neuron, "w1")["data"] == "−2.5"
 
 
 def test_the_page_blames_what_the_engine_blames(neuron):
@@ -134,11 +134,11 @@ def test_the_page_blames_what_the_engine_blames(neuron):
             programs.append(scalar_program(order, []))
             blamed = blamed_nodes(order)
             expected.append([place for place, node in enumerate(order) if node in blamed])
-    found = neuron.evaluate(
+    answers = neuron.evaluate(
         f"""{json.dumps(programs)}.map((program) =>
             [...blamedPlaces(program, program.data.map(readNumber))].sort((a, b) => a - b))"""
     )
-    assert found == expected
+    assert answers == expected
     assert [] in expected
 
 
@@ -158,9 +158,9 @@ def test_a_page_marks_after_a_change_what_is_blamed(browser, tmp_path):
 
 def test_what_is_told_of_a_node_is_what_has_happened_so_far(neuron):
     neuron.click(f"#{key_of(neuron, 'b')}")
-    assert not any("grad" in line or "0.5" in line for line in told(neuron))
+    assert not any("grad" in line or "0.5" in line for line in report_lines(neuron))
     neuron.press("End")
-    assert "grad = 0.5, the sum of" in told(neuron)
+    assert "grad = 0.5, the sum of" in report_lines(neuron)
     assert not neuron.evaluate(
         "/data −?[0-9]/.test(document.querySelector('#stage title').textContent)"
     )
@@ -191,7 +191,7 @@ def test_moving_alpha_shows_the_loss_after_at_once_and_the_loop_goes_on(browser,
             after = {"w": at["w"] - rate * 4 * error, "b": at["b"] - rate * 2 * error}
             expected = (after["w"] * 2 + after["b"] - 1) ** 2
             assert move_alpha(page, rate) == pytest.approx(expected, rel=1e-12)
-            assert shown(page, "w")["data"] == wording.number(after["w"])
+            assert box_texts(page, "w")["data"] == wording.number(after["w"])
             page.click("#take")
             assert position(page) == 0
             page.press("End")
@@ -210,7 +210,7 @@ def test_moving_alpha_shows_the_loss_after_at_once_and_the_loop_goes_on(browser,
     assert page.evaluate("document.getElementById('line').points.length") == 8  # 7 steps
     page.press("ArrowLeft")  # who goes on stops the loop
     assert page.evaluate("loop") is None
-    assert shown(page, "x")["data"] == "2"
+    assert box_texts(page, "x")["data"] == "2"
     assert (w.data, loss.data) == (1.5, 6.25)
 
 

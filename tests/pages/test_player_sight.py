@@ -6,7 +6,7 @@ from autolm import Value
 from autolm.pages import player
 from autolm.pages.modules import Extent
 from tests.needs import need_renderer
-from tests.pages.player_page import go_to, key_of, lines, opened, shown
+from tests.pages.player_page import box_texts, go_to, key_of, lines, opened
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_a_box_is_marked_from_the_step_that_makes_it_infinite(browser, tmp_path)
     assert counts == [0, 1, 2, 2, 3, 3]  # the leaves, ln, ×; the root, × , ln
     assert "w" in page.evaluate(marked)
     assert "z" not in page.evaluate(marked)
-    assert shown(page, "w")["grad"] == "−inf"
+    assert box_texts(page, "w")["grad"] == "−inf"
 
 
 def test_a_closed_part_is_marked_where_anything_in_it_is_not_finite(browser, tmp_path):

@@ -40,7 +40,7 @@ class Attending(torch.nn.Module):
         scores = (q @ k.mT / 8**0.5).masked_fill(mask, float("-inf"))
         weights = scores.softmax(-1)
         self.kept = {"hidden_scores": scores, "own_weights": weights, "own_q": q}
-        heads = (each.view(5, 2, 4).transpose(0, 1) for each in (q, k, v))
+        heads = (tensor.view(5, 2, 4).transpose(0, 1) for tensor in (q, k, v))
         y = F.scaled_dot_product_attention(*heads, is_causal=True)
         return self.head(x + weights @ v + y.transpose(0, 1).reshape(5, 8))
 
@@ -55,9 +55,9 @@ def model_player(tmp_path_factory):
         logits = model(IDS)
         loss = F.cross_entropy(logits, torch.tensor([1, 2, 3, 0, 4]))
     model.kept["logits"] = logits
-    for name, each in model.kept.items():
-        each.retain_grad()
-        autolm.torch.node(each).name = name
+    for name, tensor in model.kept.items():
+        tensor.retain_grad()
+        autolm.torch.node(tensor).name = name
     path = tmp_path_factory.mktemp("torch") / "attending.html"
     player(autolm.torch.graph(loss), path, tokens=Tokens((), {}, WORDS))
     assert model.qkv.weight.grad is None
@@ -71,7 +71,7 @@ def everything(browser, model_player, fragment="step=99"):
     return page
 
 
-def held(page, name, what):
+def page_array(page, name, what):
     """Return an array as the page holds it, in view or not."""
     shape, texts = page.evaluate(
         f"""(() => {{ const one = matrices.find(({{ name }}) => name === {name!r});
@@ -87,11 +87,11 @@ def number(text):
 def test_arrays_and_gradients_are_those_of_pytorch(browser, model_player):
     page = everything(browser, model_player)
     for name, tensor in model_player[0].kept.items():
-        assert np.array_equal(held(page, name, "data"), tensor.detach().numpy()), name
-        assert np.array_equal(held(page, name, "grad"), tensor.grad.numpy()), name
+        assert np.array_equal(page_array(page, name, "data"), tensor.detach().numpy()), name
+        assert np.array_equal(page_array(page, name, "grad"), tensor.grad.numpy()), name
     for name, parameter in model_player[0].named_parameters():
-        found = held(page, name, "grad")
-        assert np.array_equal(found, parameter.grad.numpy()), name
+        grad = page_array(page, name, "grad")
+        assert np.array_equal(grad, parameter.grad.numpy()), name
     assert browser.problems == []
 
 
@@ -133,11 +133,11 @@ def test_what_is_fused_opens_and_its_cells_tell_their_arithmetic(browser, model_
         assert number(computed) == pytest.approx(number(true), rel=1e-12, abs=1e-14), op
     page.click('table[data-matrix="own_weights"] tbody tr:nth-child(3) td:nth-of-type(2)')
     assert page.text("#cell").startswith("own_weights[sat, cat] = ")
-    moved = page.evaluate(
+    cells = page.evaluate(
         """(() => { const split = matrices.findIndex(({ name }) => name === "own_q");
             return madeOf(split, 9).lines; })()"""
     )
-    assert len(moved) == 1 and moved[0].startswith("own_q[cat, 1] = ")
+    assert len(cells) == 1 and cells[0].startswith("own_q[cat, 1] = ")
 
 
 def test_the_update_is_a_step_of_gradient_descent(browser, model_player):
@@ -160,8 +160,8 @@ def test_the_update_is_a_step_of_gradient_descent(browser, model_player):
 def matrices_of(loss):
     drawing = Drawing(autolm.torch.graph(loss))
     with use_names(drawing.names):
-        found = _Page(drawing, None, None).matrices.as_json()
-    return {each["name"]: each for each in found}
+        matrices_json = _Page(drawing, None, None).matrices.as_json()
+    return {matrix["name"]: matrix for matrix in matrices_json}
 
 
 def test_layouts_and_dtypes_that_numpy_does_not_have_are_shown_with_their_numbers():
@@ -178,9 +178,9 @@ def test_layouts_and_dtypes_that_numpy_does_not_have_are_shown_with_their_number
         read = in_numpy(autolm.torch.node(tensor))
         assert np.array_equal(read.data, tensor.detach().float().numpy()), name
         assert read.op.name == "reshape", name
-    found = matrices_of(loss)
-    assert found["turned"]["made"]["kind"] == "moved"
-    assert {"turned", "widened", "half"} <= set(found)
+    matrices_by_name = matrices_of(loss)
+    assert matrices_by_name["turned"]["made"]["kind"] == "moved"
+    assert {"turned", "widened", "half"} <= set(matrices_by_name)
 
 
 def test_what_has_no_numbers_has_no_table():
@@ -197,7 +197,7 @@ def test_what_has_no_numbers_has_no_table():
 def test_an_operation_is_ours_only_if_it_computes_the_same():
     a = torch.tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True)
     with autolm.torch.record():
-        made = {
+        results = {
             "div": torch.div(a, 2, rounding_mode="floor") + a,
             "var": a.var(1),
             "mean": a.mean(dim=1, keepdim=True),
@@ -207,8 +207,8 @@ def test_an_operation_is_ours_only_if_it_computes_the_same():
             "": torch.sub(a, a, alpha=3),
             "another": a.var(1, False),  # which is no ddof
         }
-        loss = sum(each.sum() for each in made.values())
-    for name, tensor in made.items():
+        loss = sum(result.sum() for result in results.values())
+    for name, tensor in results.items():
         node = autolm.torch.node(tensor)
         node = node.parents[0] if name == "div" else node
         assert in_numpy(node).op.name == ("" if name in ("div", "another") else name)
@@ -238,5 +238,5 @@ def test_a_block_of_gpt2_shows_its_heads(browser, tmp_path):
     assert np.array_equal(read["masked"], ~np.tri(5, dtype=bool))
     assert read["sums"] == ["Σ 1"] * 5
     grad = model.transformer.h[0].attn.c_attn.weight.grad.double().numpy()
-    assert np.array_equal(held(browser, f"{kernel.scope}.c_attn.weight", "grad"), grad)
+    assert np.array_equal(page_array(browser, f"{kernel.scope}.c_attn.weight", "grad"), grad)
     assert browser.problems == []

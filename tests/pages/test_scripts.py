@@ -23,18 +23,18 @@ DECLARATION = re.compile(r"^(export )?(?:const|let|function) (\w+)", re.MULTILIN
 def imports_of(name):
     """Return the names that a module imports, each with the module that it comes from."""
     return {
-        (source, each.strip())
+        (source, imported.strip())
         for names, source in IMPORT.findall(module_source(name))
-        for each in names.split(",")
-        if each.strip()
+        for imported in names.split(",")
+        if imported.strip()
     }
 
 
 def test_every_export_is_imported_and_every_import_is_exported():
     exported = {
-        (name, each)
+        (name, declared)
         for name in MODULES
-        for export, each in DECLARATION.findall(module_source(name))
+        for export, declared in DECLARATION.findall(module_source(name))
         if export
     }
     assert exported == set().union(*map(imports_of, MODULES))
@@ -43,7 +43,7 @@ def test_every_export_is_imported_and_every_import_is_exported():
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_every_import_is_used(name):
     words = re.findall(r"\w+", IMPORT.sub("", module_source(name)))
-    assert {each for _, each in imports_of(name)} <= set(words)
+    assert {imported for _, imported in imports_of(name)} <= set(words)
 
 
 def test_the_bundle_declares_the_names_of_all_modules_and_none_twice():

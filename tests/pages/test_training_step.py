@@ -32,14 +32,14 @@ def test_the_losses_of_a_loop_are_those_of_step_after_step():
     parameters, loss = program()
     root = loss()
     start = [p.data for p in parameters]
-    told = training_step(root, walk(root, set(topological_order(root))).gradients)
+    expected_step = training_step(root, walk(root, set(topological_order(root))).gradients)
     assert [p.data is data for p, data in zip(parameters, start, strict=True)] == [True] * 3
-    assert sorted(told.loops) == list(range(1, 41))
+    assert sorted(expected_step.loops) == list(range(1, 41))
     for i in (1, 37):
         for parameter, data in zip(parameters, start, strict=True):
             parameter.data = data
-        optimizer = SGD(parameters, told.rates[i])
-        for expected in told.loops[i]:
+        optimizer = SGD(parameters, expected_step.rates[i])
+        for expected in expected_step.loops[i]:
             optimizer.zero_grad()
             loss().backward()
             optimizer.step()
@@ -58,12 +58,12 @@ def test_the_losses_are_those_after_the_optimizers_step(kind, steps):
     root = loss()
     order = topological_order(root)
     before = [node.data for node in order], optimizer.state(), [p.has_grad for p in parameters]
-    told = training_step(root, walk(root, set(order)).gradients, optimizer)
+    expected_step = training_step(root, walk(root, set(order)).gradients, optimizer)
     assert all(now.data is then for now, then in zip(order, before[0], strict=True))
     assert str(optimizer.state()) == str(before[1])
     assert [p.has_grad for p in parameters] == before[2]
-    assert told.losses[0] == float(root)
-    assert len(told.rates) == len(told.losses) == 41
+    assert expected_step.losses[0] == float(root)
+    assert len(expected_step.rates) == len(expected_step.losses) == 41
     start, state = [p.data for p in parameters], optimizer.state()
     for i in (1, 7, 40):
         for parameter, data in zip(parameters, start, strict=True):
@@ -71,9 +71,9 @@ def test_the_losses_are_those_after_the_optimizers_step(kind, steps):
         optimizer.load_state(state)
         optimizer.zero_grad()
         loss().backward()
-        optimizer.learning_rate = told.rates[i]
+        optimizer.learning_rate = expected_step.rates[i]
         optimizer.step()
-        assert float(loss()) == pytest.approx(told.losses[i], rel=1e-12)
+        assert float(loss()) == pytest.approx(expected_step.losses[i], rel=1e-12)
 
 
 def test_the_slider_ends_where_a_loss_has_risen_and_at_1_where_it_never_does():
@@ -99,5 +99,5 @@ def test_parameters_that_the_optimizer_does_not_have_stay():
     w, v = Tensor([1.0], name="w"), Tensor([2.0], name="v")
     root = (w * v).sum()
     gradients = {w: np.array([2.0]), v: np.array([1.0])}
-    [moved] = training_step(root, gradients, SGD([w], 0.1)).directions
-    assert moved is w
+    [direction] = training_step(root, gradients, SGD([w], 0.1)).directions
+    assert direction is w

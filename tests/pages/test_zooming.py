@@ -38,35 +38,38 @@ COMPARED = """matrices.flatMap((matrix, id) => [...matrix.data.keys()].map((flat
 def everything():
     """Return a sum of all operations, each in all its cases; and of rows that are long."""
     rng = np.random.default_rng(5)
-    made = []
+    results = []
     for op in ops.OPERATIONS:
         shapes = ((2, 1, 3), (2, 1), (3,))[: arity(op)]
         for case in op.cases or [ops.Case(shapes)]:
             operands = operands_of(op, case.shapes, rng)
-            made.append(end_to_end(op(*operands, **case.attributes)))
+            results.append(end_to_end(op(*operands, **case.attributes)))
     row, vector, matrix = (Tensor(rng.uniform(0.2, 0.9, s)) for s in ((2, 7), (6,), (6, 2)))
-    made += [getattr(ops, name)(row, axis=-1) for name in ROWS.split()]
-    made += [ops.norm(row, ord=1), vector @ matrix, matrix.T @ vector, vector @ vector]
-    return sum(((each * each).sum() for each in made), start=Tensor(0.0))
+    results += [getattr(ops, name)(row, axis=-1) for name in ROWS.split()]
+    results += [ops.norm(row, ord=1), vector @ matrix, matrix.T @ vector, vector @ vector]
+    return sum(((result * result).sum() for result in results), start=Tensor(0.0))
 
 
-def slopes_of(made, flat):
+def slopes_of(result_node, flat):
     """Return what one number of a result sends to each operand, by the rule of its operation."""
     with quiet():
-        result, rule = made.op.forward(*(each.data for each in made.parents), **made.attributes)
+        result, rule = result_node.op.forward(
+            *(parent.data for parent in result_node.parents), **result_node.attributes
+        )
         one = np.zeros(np.shape(result))
         one.flat[flat] = 1.0
         contributions = rule(one)
     return [
-        reduced(each, np.shape(p.data)) for each, p in zip(contributions, made.parents, strict=True)
+        reduced(contribution, np.shape(p.data))
+        for contribution, p in zip(contributions, result_node.parents, strict=True)
     ]
 
 
-def reduced(sent, shape):
-    sent = np.broadcast_to(sent, np.broadcast_shapes(np.shape(sent), shape))
-    sent = sent.sum(tuple(range(sent.ndim - len(shape))))
+def reduced(contribution, shape):
+    contribution = np.broadcast_to(contribution, np.broadcast_shapes(np.shape(contribution), shape))
+    contribution = contribution.sum(tuple(range(contribution.ndim - len(shape))))
     repeated = tuple(i for i, n in enumerate(shape) if n == 1)
-    return sent.sum(repeated, keepdims=True)
+    return contribution.sum(repeated, keepdims=True)
 
 
 def test_every_cell_opens_with_its_value_and_its_slopes_or_says_why_not(browser, tmp_path):
@@ -77,15 +80,15 @@ def test_every_cell_opens_with_its_value_and_its_slopes_or_says_why_not(browser,
     matrices = Matrices(order, walk(root, set(order)))
     page = opened(browser, player(root, tmp_path / "all.html"))
     names, closed = set(), set()
-    for number, flat, op, *found in page.evaluate(COMPARED):
-        shown = matrices.shown[number]
-        if not found:
+    for number, flat, op, *opened_cell in page.evaluate(COMPARED):
+        matrix = matrices.shown[number]
+        if not opened_cell:
             closed.add(op)
             continue
         names.add(op)
-        value, slopes = found
-        assert float(value) == pytest.approx(float(shown.node.data.flat[flat]), rel=1e-12), op
-        expected = slopes_of(shown.maker, flat)
+        value, slopes = opened_cell
+        assert float(value) == pytest.approx(float(matrix.node.data.flat[flat]), rel=1e-12), op
+        expected = slopes_of(matrix.maker, flat)
         for operand, at, slope in slopes:
             assert slope == pytest.approx(expected[operand].flat[at], rel=1e-10, abs=1e-13), op
     assert closed - (OPERATIONS.keys() - IN_JAVASCRIPT) <= PICKING | DEBUGGER | SELDOM
@@ -93,7 +96,7 @@ def test_every_cell_opens_with_its_value_and_its_slopes_or_says_why_not(browser,
     elementary = {op.name for op in ops.PRIMITIVES if getattr(op, "definition", None) is None}
     assert names | closed >= elementary
     assert browser.problems == []
-    said = page.evaluate(
+    explanation_text = page.evaluate(
         """(() => { go(view.scene.moments.length - 1); view.pinned = ""; drawMatrices();
             const isPicked = ({ matrix, isGrad }) => matrix.made?.op === "getitem" && !isGrad;
             const { figure } = [...tables.values()].find(isPicked);
@@ -101,4 +104,4 @@ def test_every_cell_opens_with_its_value_and_its_slopes_or_says_why_not(browser,
             touch(figure.querySelector("td[data-at]"));
             return document.getElementById("cell").textContent; })()"""
     )
-    assert said.endswith("picked, not computed: there is nothing to open")
+    assert explanation_text.endswith("picked, not computed: there is nothing to open")
