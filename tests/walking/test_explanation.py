@@ -42,11 +42,11 @@ def test_uses_add_up_to_the_gradient_exactly(program, leaf, data):
     _, root = program.run(leaf)
     root.backward(retain_grads=True)
     node = data.draw(st.sampled_from([n for n in topological_order(root) if n.has_grad]))
-    found = explain(node)
-    expected = 1.0 if node is root else added_up(use.value for use in found.uses)
-    assert np.array_equal(found.gradient, expected)
-    assert np.array_equal(found.gradient, node.grad)
-    for use in found.uses:
+    explanation = explain(node)
+    expected = 1.0 if node is root else added_up(use.value for use in explanation.uses)
+    assert np.array_equal(explanation.gradient, expected)
+    assert np.array_equal(explanation.gradient, node.grad)
+    for use in explanation.uses:
         assert use.consumer.parents[use.operand] is node
         if leaf is Value:
             assert use.value == pytest.approx(use.upstream * use.local, rel=1e-12, abs=1e-300)
@@ -68,11 +68,11 @@ def test_all_paths_add_up_to_the_gradient_and_are_each_a_product_of_slopes(progr
     ways = every_path(node, root)
     if len(ways) > 200:
         return
-    found = explain(node, root, paths=len(ways))
-    assert sorted(map(id_path, found.paths)) == sorted(tuple(map(id, way)) for way in ways)
-    total = math.fsum(path.value for path in found.paths)
-    scale = max(path.weight for path in found.paths)
-    assert total == pytest.approx(found.gradient, rel=1e-9, abs=1e-12 * scale)
+    explanation = explain(node, root, paths=len(ways))
+    assert sorted(map(id_path, explanation.paths)) == sorted(tuple(map(id, way)) for way in ways)
+    total = math.fsum(path.value for path in explanation.paths)
+    scale = max(path.weight for path in explanation.paths)
+    assert total == pytest.approx(explanation.gradient, rel=1e-9, abs=1e-12 * scale)
 
 
 def id_path(path):
@@ -87,28 +87,30 @@ def test_the_heaviest_paths_are_the_heaviest_of_all(program, k, data):
     if len(ways) > 200:
         return
     weights = [path.weight for path in explain(node, root, paths=len(ways)).paths]
-    found = [path.weight for path in explain(node, root, paths=k).paths]
-    assert found == weights[:k] == sorted(weights, reverse=True)[:k]
+    largest_weights = [path.weight for path in explain(node, root, paths=k).paths]
+    assert largest_weights == weights[:k] == sorted(weights, reverse=True)[:k]
 
 
 def test_paths_of_a_tensor_carry_arrays_that_add_up():
     x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     root = (x @ x + x).sum()
-    found = explain(x, root, paths=3)
+    explanation = explain(x, root, paths=3)
     root.backward()
-    assert len(found.paths) == 3
-    np.testing.assert_allclose(sum(path.value for path in found.paths), x.grad, rtol=1e-14)
+    assert len(explanation.paths) == 3
+    np.testing.assert_allclose(sum(path.value for path in explanation.paths), x.grad, rtol=1e-14)
 
 
 def test_paths_of_a_transformer_add_up_where_there_are_few():
     model = TinyLM(5, 4, 2, 8, 1, norm="pre", dtype="float64", seed=0)
     loss = model.compute_loss([0, 1, 2], [1, 2, 3])
-    found = explain(model.embedding, loss, paths=16)  # 4 routes, and 3 of them twice by attention
+    explanation = explain(
+        model.embedding, loss, paths=16
+    )  # 4 routes, and 3 of them twice by attention
     np.testing.assert_allclose(
-        sum(path.value for path in found.paths), found.gradient, rtol=1e-9, atol=1e-15
+        sum(path.value for path in explanation.paths), explanation.gradient, rtol=1e-9, atol=1e-15
     )
-    assert [path.weight for path in found.paths] == sorted(
-        (path.weight for path in found.paths), reverse=True
+    assert [path.weight for path in explanation.paths] == sorted(
+        (path.weight for path in explanation.paths), reverse=True
     )
 
 
@@ -174,6 +176,6 @@ def test_nan_slopes_come_first_among_paths():
 def test_an_explanation_prints_itself(leaf):
     x = leaf(3.0)
     root = x * x
-    found = explain(x, root)
-    assert repr(found) == str(found)
-    assert "from root = x · x" in str(found)
+    explanation = explain(x, root)
+    assert repr(explanation) == str(explanation)
+    assert "from root = x · x" in str(explanation)

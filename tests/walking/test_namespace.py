@@ -23,15 +23,17 @@ def neuron():
 
 def test_names_of_the_step_are_those_of_the_next_in_both_directions(neuron):
     walk, here = neuron
-    seen = [here.evaluate("node is walk.root, up, len(step.contributions), a is node.parents[0]")]
+    evaluated = [
+        here.evaluate("node is walk.root, up, len(step.contributions), a is node.parents[0]")
+    ]
     walk.step()
-    seen.append(
+    evaluated.append(
         here.evaluate("node is walk.next_node, up == node.grad, step.index, b is node.parents[1]")
     )
     walk.step()
     walk.back()
-    seen.append(here.evaluate("step.index"))
-    assert seen == [(True, 1.0, 1, True), (True, True, 1, True), 1]
+    evaluated.append(here.evaluate("step.index"))
+    assert evaluated == [(True, 1.0, 1, True), (True, True, 1, True), 1]
 
 
 def test_at_the_end_the_node_is_the_root(neuron):
@@ -95,7 +97,7 @@ def test_what_has_not_arrived_is_told_wherever_it_stands(neuron):
 
 @pytest.mark.parametrize("back", [0, 1])
 def test_what_a_segment_let_go_is_what_it_is_without_segments(back):
-    said, held = [], []
+    texts_by_walk, gradient_counts = [], []
     for segment in (None, 1):
         x = Value(0.5, name="x")
         nodes = [x]
@@ -105,23 +107,23 @@ def test_what_a_segment_let_go_is_what_it_is_without_segments(back):
         variables = {"h": nodes[6], "late": nodes[1], "nodes_of": nodes[1:7]}
         here = Namespace(walk, Names(walk.operations, variables), variables)
         walk.goto(len(walk.operations) - 4)
-        held.append(sum(node.has_grad for node in walk.operations))
+        gradient_counts.append(sum(node.has_grad for node in walk.operations))
         texts = ["h.grad", "h", "nodes_of[4].grad * 2", "late.grad", "[n.grad for n in nodes_of]"]
         texts += ["max(n.grad for n in (h, late))"]
         for _ in range(back + 1):
-            said.append([here.value_text(text) for text in texts])
-            said[-1] += [here.condition("h.grad > 0.1")(walk.preview())]
-            said[-1] += [here.log_message("{nodes_of[3].grad}")(walk.preview())]
-            said[-1] += [here.missing_gradients("h.grad + late.grad")]
+            texts_by_walk.append([here.value_text(text) for text in texts])
+            texts_by_walk[-1] += [here.condition("h.grad > 0.1")(walk.preview())]
+            texts_by_walk[-1] += [here.log_message("{nodes_of[3].grad}")(walk.preview())]
+            texts_by_walk[-1] += [here.missing_gradients("h.grad + late.grad")]
             here.execute("kept = [h.grad for _ in (1,)]")
-            said[-1] += [here.evaluate("kept")]
+            texts_by_walk[-1] += [here.evaluate("kept")]
             walk.back()
         walk.goto(0)
-        said[-1] += [here.missing_gradients("h.grad")]
+        texts_by_walk[-1] += [here.missing_gradients("h.grad")]
         walk.finish()
-    assert said[: len(said) // 2] == said[len(said) // 2 :]
-    assert "0.0" not in said[0]
-    assert held[1] < held[0]
+    assert texts_by_walk[: len(texts_by_walk) // 2] == texts_by_walk[len(texts_by_walk) // 2 :]
+    assert "0.0" not in texts_by_walk[0]
+    assert gradient_counts[1] < gradient_counts[0]
 
 
 def test_nothing_is_done_by_completing():

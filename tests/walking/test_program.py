@@ -52,10 +52,10 @@ def write(folder, text):
     ids=lambda value: repr(value)[:60] if isinstance(value, Passes) else "",
 )
 def test_it_stops_in_the_pass_that_is_awaited(tmp_path, capsys, awaited, roots, stops):
-    seen, stopped = [], []
+    roots_seen, stopped = [], []
 
     def on_pass(here):
-        seen.append(here.root.data)
+        roots_seen.append(here.root.data)
         stopped.append(here.stops)
         assert here.number == here.variables["i"] and here.root.location.user.line == 6
         assert here.grad == 2.0 and here.variables["x"].data == 3.0
@@ -65,8 +65,8 @@ def test_it_stops_in_the_pass_that_is_awaited(tmp_path, capsys, awaited, roots, 
     passes = replace(awaited, history=deque())
     program = Program(write(tmp_path, LOOP), ["a", "b c"], passes=passes)
     assert program.run(on_pass) == 0
-    assert seen == roots and stopped == stops and program.visited == len(roots)
-    assert [each.loss for each in passes.history] == [0.0, 3.0, 6.0]
+    assert roots_seen == roots and stopped == stops and program.visited == len(roots)
+    assert [backward.loss for backward in passes.history] == [0.0, 3.0, 6.0]
     assert capsys.readouterr().out == "['a', 'b c'] 6.0\n"
     assert watching_pass() is None
 
@@ -77,16 +77,16 @@ def test_doing_a_pass_is_what_backward_does(tmp_path, capsys):
 
 
 def test_passes_within_a_pass_do_not_stop(tmp_path):
-    seen = []
+    backward_passes = []
 
     def on_pass(here):
-        seen.append(here)
+        backward_passes.append(here)
         (here.root * 1).backward()
         here.do()
 
     passes = Passes(None, has_breakpoints=True)
     Program(write(tmp_path, LOOP), passes=passes).run(on_pass)
-    assert len(seen) == 3
+    assert len(backward_passes) == 3
 
 
 @pytest.mark.parametrize(("end", "code"), [("", 0), ("sys.exit()", 0), ("sys.exit(3)", 3)])
@@ -123,11 +123,11 @@ def test_what_goes_wrong_is_one_line(tmp_path, text, message):
 
 
 def test_a_program_without_a_pass_ends_and_its_result_is_the_pass(tmp_path):
-    seen = []
+    passes = []
     path = write(tmp_path, "from autolm import Value\nloss = Value(2.0) * 3\n")
-    assert Program(path).run(seen.append) == 0
-    assert [(here.root.data, here.call) for here in seen] == [(6.0, ())]
-    assert str(seen[0].root.location) == f"{path}:2"
+    assert Program(path).run(passes.append) == 0
+    assert [(here.root.data, here.call) for here in passes] == [(6.0, ())]
+    assert str(passes[0].root.location) == f"{path}:2"
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_a_module_is_run_as_python_does(tmp_path, monkeypatch, capsys, module, f
     name = "__main__.py" if module == folder else "loop.py"
     (tmp_path / folder / name).write_text(LOOP + "print(sys.argv[0], __name__, __package__)")
     monkeypatch.chdir(tmp_path)
-    seen = []
+    passes = []
     program = Program(None, argv, module=module)
-    assert program.run(lambda here: seen.append(here) or here.do()) == 0
-    assert len(seen) == 1 and seen[0].call[0].line == 7
-    shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == f"{argv} 6.0"
-    assert shown[1].split()[:2] == [str(tmp_path / folder / name), "__main__"]
+    assert program.run(lambda here: passes.append(here) or here.do()) == 0
+    assert len(passes) == 1 and passes[0].call[0].line == 7
+    output = capsys.readouterr().out.splitlines()
+    assert output[0] == f"{argv} 6.0"
+    assert output[1].split()[:2] == [str(tmp_path / folder / name), "__main__"]
 
 
 def test_a_module_that_is_not_there_is_one_line(tmp_path, monkeypatch):
@@ -172,11 +172,11 @@ def test_a_pass_here_knows_the_calls_of_the_program_and_its_names():
 
 
 def test_a_pass_at_a_pass_does_not_stop_in_turn():
-    x, seen = Value(3.0), []
+    x, passes = Value(3.0), []
 
     def on_pass(here):
-        seen.append(here)
-        assert len(seen) == 1
+        passes.append(here)
+        assert len(passes) == 1
         (here.root * 1).backward()
 
     token = backward_pass.set(backward_hook(on_pass))
@@ -188,26 +188,26 @@ def test_a_pass_at_a_pass_does_not_stop_in_turn():
 
 
 def test_stopping_is_undone_after_each_pass():
-    x, seen = Value(3.0), []
-    token = backward_pass.set(backward_hook(lambda here: seen.append(here) or here.do()))
+    x, passes = Value(3.0), []
+    token = backward_pass.set(backward_hook(lambda here: passes.append(here) or here.do()))
     try:
         (x * 2).backward()
         (x * 2).backward(retain_grads=True)
     finally:
         backward_pass.reset(token)
-    assert [here.retain_grads for here in seen] == [None, True] and x.grad == 4.0
+    assert [here.retain_grads for here in passes] == [None, True] and x.grad == 4.0
 
 
 def test_set_trace_records_lines_up_to_its_pass_and_no_further(monkeypatch):
-    seen = []
+    passes = []
     monkeypatch.setattr(
         "autolm.debugger.stop_backward.open_debugger",
-        lambda here, *_: seen.append(here) or here.do() or True,
+        lambda here, *_: passes.append(here) or here.do() or True,
     )
     x = Value(3.0)
     set_trace()
     y = x * 2
     y.backward()
     assert y.location.user.function == "test_set_trace_records_lines_up_to_its_pass_and_no_further"
-    assert seen[0].root is y and seen[0].call[0].line == y.location.user.line + 1
+    assert passes[0].root is y and passes[0].call[0].line == y.location.user.line + 1
     assert (x * 2).location is None

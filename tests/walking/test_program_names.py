@@ -91,7 +91,7 @@ def expressions(draw, depth=3):
 
 @st.composite
 def statements(draw):
-    made = draw(expressions())
+    source = draw(expressions())
     form = draw(
         st.sampled_from(
             [
@@ -105,7 +105,7 @@ def statements(draw):
             ]
         )
     )
-    return form.format(e=made)
+    return form.format(e=source)
 
 
 @given(st.lists(statements(), max_size=4), expressions())
@@ -190,9 +190,9 @@ def test_a_node_has_one_name_in_every_message():
 
 def test_an_explanation_keeps_no_node_of_the_program_but_its_graph():
     x, other = Value(1.0), Value(2.0)
-    found = explain(x, x * 2)
-    assert x in found.names
-    assert other not in found.names
+    explanation = explain(x, x * 2)
+    assert x in explanation.names
+    assert other not in explanation.names
 
 
 def test_the_shortest_way_is_preferred():
@@ -224,18 +224,18 @@ class Odd:
 
 def test_attributes_are_read_and_nothing_is_run():
     node = Value(1.0)
-    held = Slotted()
-    held.w = (node,)
-    assert names_of(node, {"n": held}) == {node: "n.w[0]"}
+    slotted = Slotted()
+    slotted.w = (node,)
+    assert names_of(node, {"n": slotted}) == {node: "n.w[0]"}
     assert names_of(node, {"n": Odd(node)}) == {}
     assert names_of(node, {"n": {Key(): node}}) == {}
     assert names_of(node, {"_hidden": node}) == {}
 
 
 def test_containers_that_hold_themselves_are_looked_through_once():
-    held = [Value(1.0)]
-    held.append(held)
-    assert names_of(held[0], {"held": held}) == {held[0]: "held[0]"}
+    container = [Value(1.0)]
+    container.append(container)
+    assert names_of(container[0], {"held": container}) == {container[0]: "held[0]"}
 
 
 def test_elements_of_an_array_of_values_are_called_by_their_places():
@@ -316,9 +316,9 @@ def test_a_printed_step_calls_its_nodes_as_prompt_and_picture_do():
 def test_a_loop_that_prints_its_steps_looks_names_up_once_and_again_for_a_new_variable(monkeypatch):
     looked_up = []
 
-    def counted(*given):
-        looked_up.append(given)
-        return names_of(*given)
+    def counted(*arguments):
+        looked_up.append(arguments)
+        return names_of(*arguments)
 
     monkeypatch.setattr(program_names, "names_of", counted)
     x = Value(2.0)

@@ -25,23 +25,23 @@ train()
 
 
 def test_frames_are_the_operation_its_modules_and_the_calls_with_their_lines(tmp_path):
-    path, seen = tmp_path / "prog gram é.py", []
+    path, frames_seen = tmp_path / "prog gram é.py", []
     path.write_text(PROGRAM)
 
     def look(here):
         walk = here.walk()
         walk.goto(1)
         frames = Stack(walk, here.call).frames()
-        seen.extend((f.name, Path(f.place.path).name, f.place.line, f.scope) for f in frames)
+        frames_seen.extend((f.name, Path(f.place.path).name, f.place.line, f.scope) for f in frames)
         place = frames[0].place
-        seen.append((place.line, place.column, place.end_line, place.end_column))
+        frames_seen.append((place.line, place.column, place.end_line, place.end_column))
         walk.goto(3)
-        seen.append([(f.name, f.place.line) for f in Stack(walk, here.call).frames()])
+        frames_seen.append([(f.name, f.place.line) for f in Stack(walk, here.call).frames()])
         walk.finish()
 
     assert Program(path).run(look) == 0
     name = path.name
-    assert seen == [
+    assert frames_seen == [
         ("−   -(x + 1)", name, 7, "head.inner"),
         ("head.inner", name, 6, "head.inner"),
         ("head", name, 3, "head"),

@@ -11,7 +11,7 @@ TOKENS = Tokens(("t", "␣"), {ROWS: 0, COLUMNS: 1})
 
 
 @pytest.mark.parametrize(
-    ("node", "index", "said"),
+    ("node", "index", "expected"),
     [
         (ROWS, (1, 0), "‘␣’ at 1"),
         (ROWS, (-2, 1), "‘t’ at 0"),
@@ -21,8 +21,8 @@ TOKENS = Tokens(("t", "␣"), {ROWS: 0, COLUMNS: 1})
     ],
     ids=["row", "from the end", "column", "no tokens", "no such axis"],
 )
-def test_a_place_is_told_by_its_token(node, index, said):
-    assert TOKENS.at(node, index) == said
+def test_a_place_is_told_by_its_token(node, index, expected):
+    assert TOKENS.at(node, index) == expected
 
 
 def test_what_stands_for_a_node_has_its_tokens():
@@ -39,5 +39,5 @@ def test_many_tokens_are_not_all_listed():
 
 @pytest.mark.parametrize("token", [" ", "\n", "\t", "\r", "\x00", "\u200b", "\ud800"], ids=ascii)
 def test_what_is_not_seen_is_made_visible(token):
-    shown = visible_token(token)
-    assert shown and shown.isprintable() and not shown.isspace()
+    visible = visible_token(token)
+    assert visible and visible.isprintable() and not visible.isspace()

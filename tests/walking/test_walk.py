@@ -192,9 +192,11 @@ def test_live_gradients_are_the_sums_so_far(program, leaf):
     with Walk(root) as walk:
         sums = {}
         while step := walk.step():
-            for sent in step.contributions:
-                if sent.parent.requires_grad:
-                    sums[sent.parent] = sent.value + sums.get(sent.parent, 0)
+            for contribution in step.contributions:
+                if contribution.parent.requires_grad:
+                    sums[contribution.parent] = contribution.value + sums.get(
+                        contribution.parent, 0
+                    )
             for node in leaves:
                 assert node.has_grad == (node in sums)
                 assert node not in sums or np.array_equal(node.grad, sums[node])
@@ -343,11 +345,11 @@ def test_who_wants_to_stop_is_heard_between_two_steps(way):
         y = y * 2
     with Walk(y) as walk:
         walk.goto(10)
-        asked = iter([False, False, True])
+        answers = iter([False, False, True])
         if way == "goto":
-            walk.goto(20, interrupted=lambda: next(asked))
+            walk.goto(20, interrupted=lambda: next(answers))
         else:
-            stopped = getattr(walk, way)(interrupted=lambda: next(asked))
+            stopped = getattr(walk, way)(interrupted=lambda: next(answers))
             assert stopped.reason == "interrupted"
         assert walk.position == (7 if way == "run_back" else 13)
 
@@ -388,15 +390,15 @@ def test_ctrl_c_in_a_move_leaves_the_place_or_comes_to_the_next(leaf, way, segme
 
 def interrupted_after(lines, move):
     """Make a move, and raise KeyboardInterrupt after so many lines of the machine's file."""
-    left = lines
+    remaining = lines
 
     def trace(frame, event, _):
-        nonlocal left
+        nonlocal remaining
         if not frame.f_code.co_filename.endswith(("stepper.py", "segments.py", "walk.py")):
             return None
         if event == "line":
-            left -= 1
-            if left < 0:
+            remaining -= 1
+            if remaining < 0:
                 sys.settrace(None)
                 raise KeyboardInterrupt
         return trace
@@ -579,11 +581,11 @@ def test_a_hit_condition_that_is_none_is_refused(text):
 
 def test_a_log_does_not_stop_and_tells_in_both_directions():
     *_, y = a_graph()
-    told = []
+    logged = []
     with Walk(y) as walk:
-        walk.break_at(op="mul").log = lambda step: told.append(step.index)
+        walk.break_at(op="mul").log = lambda step: logged.append(step.index)
         assert walk.run().reason == "end" and walk.run_back().reason == "start"
-        assert told == [2, 2, 0]
+        assert logged == [2, 2, 0]
 
 
 def test_a_condition_that_raises_stops_and_is_reported():
@@ -687,8 +689,8 @@ def test_what_was_previewed_before_an_edit_is_previewed_anew(position):
         walk.preview()
         walk.set(x, 5.0)
         # y = (x·x + x) · x: of the product its slopes, and of the sum what has arrived
-        sent = tuple(each.value for each in walk.preview().contributions)
-        assert sent == [(5.0, 30.0), (5.0, 5.0)][position]
+        values = tuple(contribution.value for contribution in walk.preview().contributions)
+        assert values == [(5.0, 30.0), (5.0, 5.0)][position]
 
 
 @given(programs(), engines, st.data())
@@ -718,9 +720,9 @@ def test_setting_the_leaves_overrules_whatever_was_set_before(program, leaf, dat
         for node in data.draw(st.lists(st.sampled_from(results), max_size=4)):
             walk.set(node, data.draw(st.floats(-1, 1)))
         assert walk.overridden <= set(results)
-        for each, number in zip(leaves, program.numbers, strict=True):
-            if any(each is node for node in nodes):
-                change = walk.set(each, number)
+        for leaf_node, number in zip(leaves, program.numbers, strict=True):
+            if any(leaf_node is node for node in nodes):
+                change = walk.set(leaf_node, number)
                 assert set(change.overwritten) <= set(change.data)
         assert not walk.overridden
         walk.run()
@@ -741,7 +743,7 @@ def test_of_two_settings_of_a_node_the_latest_counts(program, leaf, data):
             for number in numbers:
                 walk.set(nodes[place % len(nodes)], number)
             walk.run()
-        return [root.data, *(each.grad for each in leaves if each.has_grad)]
+        return [root.data, *(leaf.grad for leaf in leaves if leaf.has_grad)]
 
     np.testing.assert_array_equal(after(first, second), after(second))  # nan is nan, of either sign
 
@@ -789,8 +791,8 @@ def test_a_walk_says_how_far_it_has_come():
         walk.step()
         assert repr(walk) == "<backward of loss = 12: 1 of 2 steps done>"
         walk.send()
-        sent = "1 of the next's contributions sent"
-        assert repr(walk) == f"<backward of loss = 12: 1 of 2 steps done and {sent}>"
+        progress = "1 of the next's contributions sent"
+        assert repr(walk) == f"<backward of loss = 12: 1 of 2 steps done and {progress}>"
         walk.back()
     assert repr(walk) == "<backward of loss = 12: 1 of 2 steps done, and left>"
     with Walk(root) as walk:
@@ -837,11 +839,13 @@ def test_a_walk_in_segments_holds_a_few_of_them_and_goes_all_the_way_back():
         assert not x.has_grad
         walk.run()
         assert arrived == [bits([node for node in walk.operations if node.has_grad])]
-        held = {
-            id(each) for start in walk._segments._starts.values() for each in start.sums.values()
+        held_ids = {
+            id(gradient)
+            for start in walk._segments._starts.values()
+            for gradient in start.sums.values()
         }
-        held |= {id(each) for each in walk._previous_sums if each is not None}
-        assert len(held) < 60  # of 101 gradients and 50 sums
+        held_ids |= {id(gradient) for gradient in walk._previous_sums if gradient is not None}
+        assert len(held_ids) < 60  # of 101 gradients and 50 sums
 
 
 def test_a_rule_that_answers_otherwise_the_second_time_is_named_and_nothing_moves():

@@ -29,15 +29,18 @@ def gradients(root):
 def test_editing_what_an_operation_was_given_is_calling_it_with_that(op, data):
     call = data.draw(calls(op))
     tensors, y = call.on_tensors()
-    others = [np.random.default_rng(1).permuted(array.reshape(-1)) for array in call.arrays]
-    others = [other.reshape(array.shape) for other, array in zip(others, call.arrays, strict=True)]
+    new_arrays = [np.random.default_rng(1).permuted(array.reshape(-1)) for array in call.arrays]
+    new_arrays = [
+        other.reshape(array.shape) for other, array in zip(new_arrays, call.arrays, strict=True)
+    ]
     weights = np.reshape(np.arange(1.0, y.size + 1), y.shape)
     root = (y * weights).sum()
     for i in call.differentiable:
-        edit(root, tensors[i], others[i])
+        edit(root, tensors[i], new_arrays[i])
     fresh = call._replace(
         arrays=[
-            others[i] if i in call.differentiable else array for i, array in enumerate(call.arrays)
+            new_arrays[i] if i in call.differentiable else array
+            for i, array in enumerate(call.arrays)
         ]
     )
     leaves, z = fresh.on_tensors()
@@ -71,14 +74,14 @@ def test_report_tells_what_moved_and_undo_brings_all_of_it_back(program, leaf, d
     node = data.draw(st.sampled_from(nodes))
     change = edit(root, node, data.draw(st.floats(-1, 1)))
     after = gradients(root)
-    for i, each in enumerate(nodes):
-        if each in change.gradients:
-            moved = change.gradients[each]
-            assert np.asarray(moved.before).tobytes() == gradients_before[i]
-            assert np.asarray(moved.after).tobytes() == after[i]
+    for i, graph_node in enumerate(nodes):
+        if graph_node in change.gradients:
+            edit_change = change.gradients[graph_node]
+            assert np.asarray(edit_change.before).tobytes() == gradients_before[i]
+            assert np.asarray(edit_change.after).tobytes() == after[i]
         else:
             old, new = (np.frombuffer(bits) for bits in (gradients_before[i], after[i]))
-            assert np.array_equal(old, new, equal_nan=True) or not each.requires_grad
+            assert np.array_equal(old, new, equal_nan=True) or not graph_node.requires_grad
     change.undo()
     assert data_bits(nodes) == before
     assert gradients(root) == gradients_before
