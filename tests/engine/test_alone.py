@@ -83,8 +83,8 @@ y = x * 3
 
 @pytest.mark.parametrize("what", SHOWN)
 def test_what_a_node_shows_is_there_when_only_value_was_imported(what):
-    expression, shown = SHOWN[what]
-    assert run(f"{ONLY_VALUE}print({expression})", "-P") == shown
+    expression, expected = SHOWN[what]
+    assert run(f"{ONLY_VALUE}print({expression})", "-P") == expected
 
 
 def test_operation_is_called_when_only_ops_was_imported():
@@ -93,5 +93,5 @@ def test_operation_is_called_when_only_ops_was_imported():
 
 def test_importing_the_engine_sets_nothing():
     setting = "(gc.get_threshold(), gc.isenabled(), sys.getrecursionlimit(), sys.gettrace())"
-    asked = f"import gc\nfirst = {setting}\n{USE}\nlast = {setting}"
-    assert alone(asked, "first == last") == "True"
+    program = f"import gc\nfirst = {setting}\n{USE}\nlast = {setting}"
+    assert alone(program, "first == last") == "True"

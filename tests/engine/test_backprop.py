@@ -63,7 +63,9 @@ class Scenario(NamedTuple):
         nodes = [*nodes, last]
         for name, places in self.of_many:
             nodes.append(OF_MANY[name]([nodes[-1 - i % len(nodes)] for i in places]))
-        under = list(dict.fromkeys(each for node in nodes for each in topological_order(node)))
+        under = list(
+            dict.fromkeys(ancestor for node in nodes for ancestor in topological_order(node))
+        )
         for i in self.made_constant:
             under[i % len(under)].requires_grad = False
         for i, grad in self.earlier.items():
@@ -158,9 +160,9 @@ def test_interrupt_at_any_line_leaves_all_gradients_or_none(leaf, retain, no_col
             with Interrupt(line):  # what it leaves set ends with the context
                 copy_context().run(root.backward, retain_grads=retain)
         except KeyboardInterrupt:
-            found = gradients(nodes)
-            assert found in (before, after), f"interrupted at line {line}"
-            if found == before:
+            computed = gradients(nodes)
+            assert computed in (before, after), f"interrupted at line {line}"
+            if computed == before:
                 root.backward(retain_grads=retain)
                 assert gradients(nodes) == after
         else:
@@ -189,13 +191,13 @@ def test_ctrl_c_within_a_rule_leaves_every_gradient(ctrl_c):
 
 
 def test_gradient_that_a_rule_reads_in_the_middle_is_a_gradient_like_any_other():
-    seen = []
+    grads = []
     x = Value(1.0)
     product = x * 3
-    first_visited = operation_that_runs(lambda: seen.append(x.grad))(Value(2.0))
+    first_visited = operation_that_runs(lambda: grads.append(x.grad))(Value(2.0))
     (product + first_visited).backward()
-    assert seen == [0.0]
-    for number in seen:
+    assert grads == [0.0]
+    for number in grads:
         w = Value(2.0)
         product = w * 3
         product.grad = number
@@ -299,8 +301,11 @@ def test_step_in_the_middle_of_a_pass_tells_sums_before_and_after():
     x = Value(3.0)
     walk = Backprop(x * x + x)
     first, second = walk.advance(), walk.advance()
-    assert [sent.after for sent in first.contributions] == [1.0, 1.0]
-    assert [(sent.before, sent.after) for sent in second.contributions] == [(1.0, 4.0), (4.0, 7.0)]
+    assert [contribution.after for contribution in first.contributions] == [1.0, 1.0]
+    assert [(contribution.before, contribution.after) for contribution in second.contributions] == [
+        (1.0, 4.0),
+        (4.0, 7.0),
+    ]
     assert walk.advance() is None
 
 

@@ -310,12 +310,14 @@ def test_contributions_of_the_steps_chain_up_to_each_gradient(program, leaf):
     for index, step in enumerate(root.steps(retain_grads=True)):
         assert step.index == index
         assert step.rule == step.node.op.rule
-        assert [sent.parent for sent in step.contributions] == list(step.node.parents)
-        for sent in step.contributions:
-            if sent.parent.requires_grad:
-                assert sent.before is sums.get(sent.parent)
-                assert sent.after == sent.value + (sent.before or 0)
-                sums[sent.parent] = sent.after
+        assert [contribution.parent for contribution in step.contributions] == list(
+            step.node.parents
+        )
+        for contribution in step.contributions:
+            if contribution.parent.requires_grad:
+                assert contribution.before is sums.get(contribution.parent)
+                assert contribution.after == contribution.value + (contribution.before or 0)
+                sums[contribution.parent] = contribution.after
     assert all(node.grad == total for node, total in sums.items())
 
 
@@ -323,16 +325,18 @@ def test_contributions_of_the_steps_chain_up_to_each_gradient(program, leaf):
 def test_contribution_of_a_value_is_upstream_times_local_slope(program):
     _, root = program.run(Value)
     for step in root.steps():
-        for sent in step.contributions:
-            if sent.parent.requires_grad:
-                product = step.upstream * sent.local
-                assert sent.value == pytest.approx(product, rel=1e-12, abs=1e-300)
+        for contribution in step.contributions:
+            if contribution.parent.requires_grad:
+                product = step.upstream * contribution.local
+                assert contribution.value == pytest.approx(product, rel=1e-12, abs=1e-300)
 
 
 @given(programs())
 def test_contribution_of_a_tensor_has_no_single_slope(program):
     _, root = program.run(Tensor)
-    assert all(sent.local is None for step in root.steps() for sent in step.contributions)
+    assert all(
+        contribution.local is None for step in root.steps() for contribution in step.contributions
+    )
 
 
 # Recording

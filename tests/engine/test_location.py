@@ -121,7 +121,7 @@ def test_each_call_knows_its_scope_and_each_scope_where_it_was_entered(leaf):
     functions = {frame.function: frame.scope for frame in reversed(y.location.frames)}
     assert functions["inner"] == "outer.inner"
     assert functions[currentframe().f_code.co_name] == "outer"
-    assert [each.scope for each in y.entered] == ["outer", "outer.inner"]
+    assert [frame.scope for frame in y.entered] == ["outer", "outer.inner"]
     assert str(y.entered[0].location) == f"{__file__}:{entered}"
     assert y.entered[1].location.user.function == "inner"
 
@@ -181,12 +181,12 @@ PROGRAMS = {"lm", "cli", "nn"}  # what is written with the rest; of nn/, all but
 )
 def test_call_is_of_the_program_only_outside_the_rooms_of_the_machinery(file):
     room, _, name = file.rpartition("/")
-    own = Frame(str(ROOT / file), 1, 1, 0, 0, "f", "")
+    frame = Frame(str(ROOT / file), 1, 1, 0, 0, "f", "")
     user = Frame("/a/program.py", 2, 2, 0, 0, "g", "")
     is_program = not room or (room.partition("/")[0] in PROGRAMS and name != "module.py")
-    assert _location_of((own, user)).user == (own if is_program else user)
+    assert _location_of((frame, user)).user == (frame if is_program else user)
 
 
 def test_file_whose_name_begins_like_a_room_is_a_program():
-    own = Frame(str(ROOT / "operators_of_mine.py"), 1, 1, 0, 0, "f", "")
-    assert _location_of((own, own._replace(path="/a/program.py"))).user == own
+    frame = Frame(str(ROOT / "operators_of_mine.py"), 1, 1, 0, 0, "f", "")
+    assert _location_of((frame, frame._replace(path="/a/program.py"))).user == frame

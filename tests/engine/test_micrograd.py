@@ -120,12 +120,12 @@ def test_children_without_an_operation_are_refused_and_told_how(children, operat
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("arguments", "message"),
     [((3,), "name must be a str, not a int"), (("x", "+"), "unexpected argument '\\+'")],
 )
-def test_anything_else_after_the_data_is_refused(told, message):
+def test_anything_else_after_the_data_is_refused(arguments, message):
     with pytest.raises(TypeError, match=message):
-        Value(2.0, *told)
+        Value(2.0, *arguments)
 
 
 def test_numbers_format_and_compare_as_floats_do():
@@ -167,7 +167,7 @@ def test_lectures_network_learns_its_four_examples():
 def test_micrograds_own_network_has_the_same_losses_and_gradients():
     theirs = pytest.importorskip("micrograd.nn")
     other = pytest.importorskip("micrograd.engine").Value
-    found = []
+    results = []
     for make, value in ((MLP, Value), (theirs.MLP, other)):
         random.seed(1337)
         model = make(2, [4, 4, 1])
@@ -180,9 +180,9 @@ def test_micrograds_own_network_has_the_same_losses_and_gradients():
             history += [loss.data, *(p.grad for p in model.parameters())]
             for p in model.parameters():
                 p.data -= 0.1 * p.grad
-        found.append((repr(model), history))
-    assert found[0][0] == found[1][0]
-    assert found[0][1] == pytest.approx(found[1][1], rel=1e-12, abs=1e-15)
+        results.append((repr(model), history))
+    assert results[0][0] == results[1][0]
+    assert results[0][1] == pytest.approx(results[1][1], rel=1e-12, abs=1e-15)
 
 
 def test_value_formats_as_its_number():

@@ -143,12 +143,12 @@ def test_array_is_told_where_to_go(array):
 )
 def test_operation_with_an_array_is_one_with_each_of_its_elements(operation):
     x, array = Value(2.0), np.array([[1.0, 3.0], [2.0, 0.5]])
-    found = operation(x, array)
-    assert (type(found), found.shape) == (np.ndarray, (2, 2))
-    for result, number in zip(found.flat, array.flat, strict=True):
+    results = operation(x, array)
+    assert (type(results), results.shape) == (np.ndarray, (2, 2))
+    for result, number in zip(results.flat, array.flat, strict=True):
         expected = operation(x, float(number))
         assert (result.op, result.data) == (expected.op, expected.data)
-    Value.sum(found.flat).backward()
+    Value.sum(results.flat).backward()
     whole = x.grad
     x.grad = None
     Value.sum(operation(x, float(number)) for number in array.flat).backward()
@@ -167,8 +167,8 @@ def test_function_of_the_class_takes_a_number_or_an_array_in_either_place():
 
 
 def test_array_on_the_left_has_each_of_its_elements_on_the_left():
-    found = np.array([6.0, 3.0]) / Value(3.0)
-    assert [result.data for result in found] == [2.0, 1.0]
+    results = np.array([6.0, 3.0]) / Value(3.0)
+    assert [result.data for result in results] == [2.0, 1.0]
 
 
 def test_tensor_and_value_do_not_mix():
@@ -342,13 +342,13 @@ def test_sum_and_dot_take_iterators_and_numbers():
 
 def test_sum_of_nothing_is_a_leaf():
     for make in (lambda: Value.sum([]), lambda: Value.dot([], [])):
-        found = []
+        results = []
         for walk in (Value.backward, lambda root: list(root.steps())):
             zero, x = make(), Value(3.0)
             for _ in range(2):
                 walk(zero * x)
-            found.append((zero.data, zero.grad, x.grad, zero.parents))
-        assert found == [(0.0, 6.0, 0.0, ())] * 2
+            results.append((zero.data, zero.grad, x.grad, zero.parents))
+        assert results == [(0.0, 6.0, 0.0, ())] * 2
     with no_grad():
         assert not Value.sum([]).requires_grad
 
@@ -589,16 +589,16 @@ class SixSlots:
 def test_node_keeps_its_slots_and_numbers_and_nothing_else(make, parts):
     most = sum(map(sys.getsizeof, (SixSlots(), *parts)))
     number = 0.5 if make is Value else Value(0.5)
-    kept = [None] * 1000
+    created = [None] * 1000
     gc.collect()
     tracemalloc.start()
     try:
-        for i in range(len(kept)):
-            kept[i] = make(number)
+        for i in range(len(created)):
+            created[i] = make(number)
         allocated, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert allocated / len(kept) < most + 4
+    assert allocated / len(created) < most + 4
 
 
 def test_leaves_of_one_number_are_two_by_equality_and_hash():
@@ -650,10 +650,12 @@ def test_operation_whose_operands_cannot_be_is_refused_where_it_is_written(takes
         define("f", "f(a)", *["ḡ"] * rule)(f)
 
 
-@pytest.mark.parametrize("told", [{"_children": (), "_op": "+"}, {"children": (), "grads": ()}])
-def test_parents_that_are_told_are_refused_with_the_way_it_is_done_here(told):
+@pytest.mark.parametrize(
+    "arguments", [{"_children": (), "_op": "+"}, {"children": (), "grads": ()}]
+)
+def test_parents_that_are_told_are_refused_with_the_way_it_is_done_here(arguments):
     with pytest.raises(TypeError, match=r"argument '_?children' \(parents cannot be"):
-        Value(2.0, **told)
+        Value(2.0, **arguments)
 
 
 def test_number_too_large_for_a_float_is_one_line():
