@@ -105,7 +105,7 @@ def messages(text):
 def is_known(message):
     """Whether it is said in Korean, with some words in it; or is a part of what is."""
     example = message.replace("{}", "7")
-    return say(example) != example or any(message in each for each in TABLE)
+    return say(example) != example or any(message in pattern for pattern in TABLE)
 
 
 def test_every_message_of_the_command_has_its_korean():
@@ -128,23 +128,27 @@ def test_every_korean_is_korean_and_puts_in_what_the_english_has():
         assert not re.search("[가-힣]", english)
         if re.search(r"[A-Za-z]{3,} [A-Za-z]{2,}", re.sub("{}|pip install", "", english)):
             assert re.search("[가-힣]", korean), english
-        given = english.count("{}")
+        field_count = english.count("{}")
         numbered = [
             field for _, field, _, _ in string.Formatter().parse(korean) if field is not None
         ]
         if all(numbered):
-            assert {int(field) for field in numbered} == set(range(given)), english
+            assert {int(field) for field in numbered} == set(range(field_count)), english
         else:
             assert not any(numbered), english
-            assert len(numbered) == given, english
+            assert len(numbered) == field_count, english
 
 
 def test_texts_of_debugger_commands_and_laws_have_korean():
-    told = [said for law in (*LAWS, *TORCH_LAWS, *JAX_LAWS) for said in (law.name, law.statement)]
+    texts_ = [
+        text_ for law in (*LAWS, *TORCH_LAWS, *JAX_LAWS) for text_ in (law.name, law.statement)
+    ]
     for name in " ".join(Debugger.groups.values()).split():
         lines = [line.strip() for line in getattr(Debugger, f"do_{name}").__doc__.splitlines()]
-        told += [lines[0], *lines[3:]]
-    assert [each for each in told if each and each not in TABLE | dict.fromkeys(NO_MESSAGES)] == []
+        texts_ += [lines[0], *lines[3:]]
+    assert [
+        text_ for text_ in texts_ if text_ and text_ not in TABLE | dict.fromkeys(NO_MESSAGES)
+    ] == []
 
 
 def test_every_rule_formula_and_convention_is_said_in_korean():
@@ -285,8 +289,8 @@ def test_what_a_program_raises_is_never_translated(text, place):
 def test_words_that_are_cut_stay_too():
     speak("ko")
     text = "input must be positive: " * 60
-    said = say(in_a_line(f"x.py:3: ValueError: {words_of(raised(ValueError, text))}"))
-    assert said == in_a_line(f"x.py:3: ValueError: {text}")
+    message = say(in_a_line(f"x.py:3: ValueError: {words_of(raised(ValueError, text))}"))
+    assert message == in_a_line(f"x.py:3: ValueError: {text}")
 
 
 def test_what_autolm_and_python_raise_in_a_program_is_translated():
@@ -307,7 +311,7 @@ def test_the_command_puts_a_programs_words_in_as_they_are(tmp_path):
     assert say(str(caught.value)).endswith("a.py:1: ValueError: input must be positive")
 
 
-@pytest.mark.parametrize("english", [each for each in TABLE if ":say}" in TABLE[each]])
+@pytest.mark.parametrize("english", [key for key in TABLE if ":say}" in TABLE[key]])
 def test_a_message_with_many_colons_in_it_can_be_said(english):
     speak("ko")
     try:

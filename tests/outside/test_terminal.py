@@ -31,20 +31,20 @@ TEXTS = st.text(st.characters(exclude_categories=[])) | st.text(
 
 @given(TEXTS)
 def test_what_is_printable_has_no_control_and_loses_nothing(text: str) -> None:
-    shown = printable(text)
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", shown)
-    assert not BIDIRECTIONAL_CONTROLS & {*shown}
-    assert all(unicodedata.category(c) != "Cs" for c in shown)
+    printable_text = printable(text)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", printable_text)
+    assert not BIDIRECTIONAL_CONTROLS & {*printable_text}
+    assert all(unicodedata.category(c) != "Cs" for c in printable_text)
     plain = [c for c in text if c in "\n\té한" or " " <= c <= "~"]
-    assert [c for c in shown if c in plain][: len(plain)] or not plain
+    assert [c for c in printable_text if c in plain][: len(plain)] or not plain
 
 
 @given(TEXTS, st.integers(2, 40))
 def test_a_long_text_is_cut_in_its_middle(text: str, longest: int) -> None:
-    shown = printable(text, longest)
-    assert len(shown) <= 10 * longest + 1
+    printable_text = printable(text, longest)
+    assert len(printable_text) <= 10 * longest + 1
     if len(text) > longest:
-        assert "…" in shown
+        assert "…" in printable_text
 
 
 @given(st.lists(st.tuples(TEXTS, st.sampled_from([None, BOLD, DIM, RED]))))
@@ -61,15 +61,15 @@ def test_only_what_is_styled_changes_the_style(texts: list[tuple[str, int | None
 
 def test_one_file_writes_to_terminals() -> None:
     source = Path(__file__).parents[2] / "autolm"
-    found = set()
+    names = set()
     for path in source.rglob("*.py"):
         text = path.read_text("utf-8")
         for node in ast.walk(ast.parse(text)):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             is_console = called == "Console" and "rich.console" in text  # there is a safe one
             if called == "print" or re.search(r"std(out|err)\.write", called) or is_console:
-                found.add(path.name)
-    assert found == {"terminal.py"}
+                names.add(path.name)
+    assert names == {"terminal.py"}
 
 
 @given(TEXTS)

@@ -36,8 +36,8 @@ def test_full_disk_leaves_the_old_content_and_no_partial_file(
 def test_one_file_writes_files_but_for_lines_that_are_added() -> None:
     source = Path(__file__).parents[2] / "autolm"
     writes = re.compile(r"write_bytes|write_text|savefig\((?!buffer)|open\([^)]*[\"'][wax]b?[\"']")
-    found = {path.name for path in source.rglob("*.py") if writes.search(path.read_text("utf-8"))}
-    assert found == {"whole_file.py", "run_folder.py"}
+    names = {path.name for path in source.rglob("*.py") if writes.search(path.read_text("utf-8"))}
+    assert names == {"whole_file.py", "run_folder.py"}
 
 
 def test_missing_folder_is_an_error_of_one_line(tmp_path: Path) -> None:
