@@ -73,15 +73,15 @@ def test_choices_that_contradict_each_other_are_refused_however_they_are_made(
     changeable = [name for name in choices if TrainingConfig.choices()[name].changeable]
     rest = {name: value for name, value in choices.items() if name not in changeable}
     defaults = {"data": "some.txt"} if "data" in choices else {}
-    made: list[Callable[[], TrainingConfig]] = [
+    makers: list[Callable[[], TrainingConfig]] = [
         lambda: TrainingConfig(**choices),
         lambda: TrainingConfig.of(**choices),
         lambda: TrainingConfig.from_json(json.dumps(choices)),
     ]
     if changeable:
         good = TrainingConfig(**defaults | rest)
-        made.append(lambda: good.changed(**{name: choices[name] for name in changeable}))
-    for make in made:
+        makers.append(lambda: good.changed(**{name: choices[name] for name in changeable}))
+    for make in makers:
         with pytest.raises(ValueError, match=f"^({'|'.join(choices)}) is "):
             make()
 

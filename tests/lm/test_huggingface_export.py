@@ -64,19 +64,19 @@ def test_transformers_computes_and_writes_the_same(
     folder = str(export(run, tmp_path / "exported"))
     ours, tokenizer, _ = trained(run.path)
     words = AutoTokenizer.from_pretrained(folder)
-    model, told = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
-    assert not any(told.values()), told
+    model, loading_info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    assert not any(loading_info.values()), loading_info
     assert model.dtype == getattr(torch, run.config().dtype)
     text = "a no ja\nb on k\n"
     ids = tokenizer.encode(text)
     assert words.encode(text) == ids
     assert words.decode(ids) == text
-    given = np.array(ids[: run.config().block_size])
-    theirs = model(torch.tensor(given[None])).logits[0].detach().numpy()
-    expected = ours(given)[0].data
+    token_ids = np.array(ids[: run.config().block_size])
+    theirs = model(torch.tensor(token_ids[None])).logits[0].detach().numpy()
+    expected = ours(token_ids)[0].data
     tolerance = {"float64": 1e-12, "float32": 2e-5}[run.config().dtype]
     assert np.abs(theirs - expected).max() < tolerance * np.abs(expected).max()
-    start = torch.tensor(given[None, :2])
+    start = torch.tensor(token_ids[None, :2])
     wrote = model.generate(
         start,
         max_new_tokens=5,
@@ -84,7 +84,7 @@ def test_transformers_computes_and_writes_the_same(
         eos_token_id=None,
         attention_mask=torch.ones_like(start),
     )
-    assert wrote[0].tolist() == ours.generate(given[:2], 5, temperature=0).tolist()
+    assert wrote[0].tolist() == ours.generate(token_ids[:2], 5, temperature=0).tolist()
     by_default = model.generate(start, eos_token_id=None, attention_mask=torch.ones_like(start))
     assert by_default.shape[1] == run.config().block_size
 

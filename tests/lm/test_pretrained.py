@@ -37,12 +37,12 @@ SPECIAL = "the cat's bone, and  the dog\n\nsat: 42 ½ cats ² naïve 고양이 _
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Any]]:
     """A folder of each family, and the model that transformers has written into it."""
-    made = {}
+    folders_by_name = {}
     for name in CONFIGS:
         folder = tmp_path_factory.mktemp("pretrained")
         how = {"max_shard_size": "30KB"} if name == "GPT-Neo" else {}
-        made[name] = (folder, write_model(folder, name, **how))
-    return made
+        folders_by_name[name] = (folder, write_model(folder, name, **how))
+    return folders_by_name
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ def theirs_as_ours(model: Any, ours: Any) -> dict[str, np.ndarray[Any, Any]]:
         name.removeprefix("transformer.").removeprefix("model."): parameter.grad.numpy()
         for name, parameter in model.named_parameters()
     }
-    found = {}
+    arrays = {}
     for path, source in sources_of(ours.design).items():
         array = gradients[source.name]
         if source.part is not None:
             array = np.split(array, 3, axis=-1)[source.part]
-        found[path] = array.T if source.is_transposed else array
-    return found
+        arrays[path] = array.T if source.is_transposed else array
+    return arrays
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -61,8 +61,8 @@ def test_a_saved_run_is_read_back_bit_for_bit(folder: RunFolder) -> None:
 def test_a_run_shows_the_plot_of_its_losses_in_a_notebook(folder: RunFolder) -> None:
     assert folder._repr_mimebundle_() == {}
     folder.write("loss.png", b"\x89PNG")
-    shown = folder._repr_mimebundle_()
-    assert shown == {"image/png": b"\x89PNG", "text/plain": f"<run {folder.path}>"}
+    bundle = folder._repr_mimebundle_()
+    assert bundle == {"image/png": b"\x89PNG", "text/plain": f"<run {folder.path}>"}
 
 
 class Killed(BaseException):

@@ -147,7 +147,7 @@ class Recorder:
 
 
 @pytest.mark.parametrize(
-    ("kind", "prompt", "text", "seen"),
+    ("kind", "prompt", "text", "contexts"),
     [
         ("lines", "ab", "a\nb a", ["\nab", "\naba", "\n", "\nb", "\nb "]),
         ("lines", "abababab", "a", ["ababab"]),
@@ -159,13 +159,13 @@ class Recorder:
     ],
 )
 def test_a_model_sees_its_line_or_as_much_of_a_stream_as_it_can(
-    kind: str, prompt: str, text: str, seen: list[str]
+    kind: str, prompt: str, text: str, contexts: list[str]
 ) -> None:
     model: Any = Recorder(CHARACTERS.encode(text), 4)
     rng = np.random.default_rng(0)
     pieces = stream_text(model, CHARACTERS, kind, prompt, len(text), temperature=0, rng=rng)
     assert [piece for piece in pieces if piece] == [*filter(None, [prompt]), *text]
-    assert [CHARACTERS.decode(ids) for ids in model.seen] == seen
+    assert [CHARACTERS.decode(ids) for ids in model.seen] == contexts
 
 
 def test_a_stream_begins_at_the_first_token_if_there_is_no_newline() -> None:
@@ -175,18 +175,18 @@ def test_a_stream_begins_at_the_first_token_if_there_is_no_newline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "tokens", "shown"),
+    ("text", "tokens", "pieces_shown"),
     [("é→😀a", 10, ["é", "→", "😀", "a"]), ("a😀", 3, ["a", "\ufffd"])],
     ids=["whole", "cut off"],
 )
 def test_characters_of_several_bytes_are_never_split(
-    text: str, tokens: int, shown: list[str]
+    text: str, tokens: int, pieces_shown: list[str]
 ) -> None:
     tokenizer = BPETokenizer([])
     model: Any = Recorder(tokenizer.encode(text), 256)
     rng = np.random.default_rng(0)
     pieces = stream_text(model, tokenizer, "stream", "x", tokens, temperature=0, rng=rng)
-    assert list(pieces) == ["x", *shown]
+    assert list(pieces) == ["x", *pieces_shown]
 
 
 @pytest.mark.parametrize("top_p", [None, 0.7])

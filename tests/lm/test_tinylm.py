@@ -216,9 +216,9 @@ def test_a_model_prints_its_sizes() -> None:
 def test_the_graph_is_called_as_in_a_textbook_and_no_two_nodes_the_same(norm: Any) -> None:
     model = TinyLM(6, 8, 2, 16, 1, norm=norm, seed=1)
     nodes = topological_order(model.compute_loss(TOKENS, TARGETS))
-    made = [".".join(filter(None, (node.scope, node.name))) for node in nodes if node.parents]
+    names = [".".join(filter(None, (node.scope, node.name))) for node in nodes if node.parents]
     norm_1, norm_2 = ["blocks.0.norm_1.normalized"], ["blocks.0.norm_2.normalized"]
-    assert made == [
+    assert names == [
         *("embeddings", "input", *(norm_1 if norm == "pre" else [])),
         *(f"blocks.0.attention.{name}" for name in ("q", "k", "v", "attention", "output")),
         "blocks.0.after_attention",

@@ -28,10 +28,10 @@ def test_round_trip_is_exact_for_any_text(
     trained_on: str, text: str, split: Literal["gpt"] | None, num_merges: int
 ) -> None:
     tokenizer = BPETokenizer.train(trained_on, num_merges, split=split, special_tokens=("<end>",))
-    for each in (text, trained_on, text + "<end>" + text):
+    for string in (text, trained_on, text + "<end>" + text):
         for allow_special in (True, False):
-            token_ids = tokenizer.encode(each, allow_special=allow_special)
-            assert tokenizer.decode(token_ids) == each
+            token_ids = tokenizer.encode(string, allow_special=allow_special)
+            assert tokenizer.decode(token_ids) == string
             assert all(0 <= token_id < tokenizer.vocab_size for token_id in token_ids)
 
 
