@@ -235,12 +235,14 @@ ATTRIBUTES = {
 
 @pytest.mark.parametrize(("operation", "array"), ATTRIBUTES.values(), ids=ATTRIBUTES.keys())
 def test_attribute_written_into_afterwards_changes_nothing(operation, array):
-    expected, kept = gradient(operation), array.copy()
+    expected, original = gradient(operation), array.copy()
     try:
-        found = gradient(operation, lambda: np.copyto(array, np.flip(array == 0), casting="unsafe"))
+        computed = gradient(
+            operation, lambda: np.copyto(array, np.flip(array == 0), casting="unsafe")
+        )
     finally:
-        array[...] = kept
-    np.testing.assert_array_equal(found, expected)
+        array[...] = original
+    np.testing.assert_array_equal(computed, expected)
 
 
 def test_list_as_an_attribute_changed_afterwards_changes_nothing():

@@ -125,9 +125,9 @@ def test_values_keep_names_with_indices():
 
 def test_moved_elements_keep_the_name_they_had_first():
     W = Tensor(np.ones((2, 3)), name="W")
-    moved = W.T
-    moved.name = "moved"
-    assert moved.to_values()[2, 1].name == "W[1,2]"
+    transposed = W.T
+    transposed.name = "moved"
+    assert transposed.to_values()[2, 1].name == "W[1,2]"
 
 
 def test_values_keep_scopes():

@@ -66,10 +66,12 @@ def test_fit_casts_to_the_dtype_of_the_operand(dtype):
     assert fit(1, np.zeros((), dtype)).dtype == dtype
 
 
-@pytest.mark.parametrize(("given", "operand"), [((3,), (2, 3)), ((2, 2), (2, 3)), ((4,), (2,))])
-def test_contribution_that_cannot_reduce_is_an_error(given, operand):
+@pytest.mark.parametrize(
+    ("contribution_shape", "operand"), [((3,), (2, 3)), ((2, 2), (2, 3)), ((4,), (2,))]
+)
+def test_contribution_that_cannot_reduce_is_an_error(contribution_shape, operand):
     with pytest.raises(ValueError, match="does not reduce to"):
-        fit(np.ones(given), np.zeros(operand))
+        fit(np.ones(contribution_shape), np.zeros(operand))
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 2j, True])

@@ -115,7 +115,7 @@ def test_places_and_numbers_are_plain():
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda x: x.split(2), "split: .*indices_or_sections=.*split_size_or_sections="),
         (lambda x: x.pad((1, 2)), "pad: pad_width must be .* for each axis .*in its own way"),
@@ -135,8 +135,8 @@ def test_places_and_numbers_are_plain():
         (lambda x: x.topk(4), r"topk: k is 4, and a is \(2, 3\) along axis -1"),
     ],
 )
-def test_what_numpy_and_pytorch_read_differently_or_not_at_all_is_refused(call, said):
-    with pytest.raises((TypeError, ValueError), match=f"^{said}"):
+def test_what_numpy_and_pytorch_read_differently_or_not_at_all_is_refused(call, message):
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
         call(Tensor(MATRIX))
 
 
@@ -150,9 +150,9 @@ def test_what_pytorchs_users_look_for_in_vain_says_what_to_do(name):
 
 
 WRITTEN = {
-    name: told.removeprefix("write ").partition(", or ")[0]
-    for name, told in ABSENT.items()
-    if told.startswith("write ")
+    name: hint.removeprefix("write ").partition(", or ")[0]
+    for name, hint in ABSENT.items()
+    if hint.startswith("write ")
 }
 
 

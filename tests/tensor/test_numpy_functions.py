@@ -30,22 +30,22 @@ def public_functions() -> dict[str, Callable[..., Any]]:
     """Collect NumPy's functions, and its ufuncs with their methods, by their names."""
     unfit = ("busday", "empty_like", "save")  # of days; not initialized; writes files
     rooms = [np, np.linalg, np.fft, np.lib.stride_tricks, np.lib.scimath]
-    found = {}
+    functions = {}
     for room in rooms:
         for name in dir(room):
             function = getattr(room, name)
-            if any(word in name for word in unfit) or function in found.values():
+            if any(word in name for word in unfit) or function in functions.values():
                 continue
             if isinstance(function, np.ufunc):
-                found[f"{room.__name__}.{name}"] = function
+                functions[f"{room.__name__}.{name}"] = function
                 for method in ("reduce", "accumulate", "outer", "reduceat", "at"):
-                    found[f"{room.__name__}.{name}.{method}"] = getattr(function, method)
+                    functions[f"{room.__name__}.{name}.{method}"] = getattr(function, method)
             elif hasattr(function, "_implementation"):
-                found[f"{room.__name__}.{name}"] = function
+                functions[f"{room.__name__}.{name}"] = function
     for name in dir(ARRAY):
         if callable(getattr(ARRAY, name)) and name not in CHANGING and not name.startswith("_"):
-            found[f"array.{name}"] = getattr(ARRAY, name)
-    return found
+            functions[f"array.{name}"] = getattr(ARRAY, name)
+    return functions
 
 
 FUNCTIONS = public_functions()
@@ -325,7 +325,7 @@ np.isnan(x)                     np.argmax(x)                    np.allclose(x, x
 
 
 def programs(text: str) -> list[str]:
-    return [each for line in text.splitlines() for each in re.split(r"\s{2,}", line) if each]
+    return [piece for line in text.splitlines() for piece in re.split(r"\s{2,}", line) if piece]
 
 
 def leaf_or_result(kind: str) -> tuple[Tensor, Tensor]:
@@ -344,10 +344,10 @@ def test_what_makes_an_array_of_a_tensor_that_requires_a_gradient_is_refused(exp
 @pytest.mark.parametrize("kind", ["leaf", "result"])
 @pytest.mark.parametrize("expression", programs(CONVERTING + ASKING))
 def test_a_scalar_converts_and_what_asks_for_the_numbers_gets_them(expression, kind):
-    found = eval(expression, around(*leaf_or_result(kind)))
+    result = eval(expression, around(*leaf_or_result(kind)))
     expected = eval(expression.replace(".detach()", ""), around(*constants()))
-    assert not getattr(found, "requires_grad", False)
-    np.testing.assert_array_equal(plain(found), plain(expected))
+    assert not getattr(result, "requires_grad", False)
+    np.testing.assert_array_equal(plain(result), plain(expected))
 
 
 def constants() -> tuple[Tensor, Tensor]:

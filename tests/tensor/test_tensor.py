@@ -77,26 +77,26 @@ HOLDERS = {
 }
 TAKERS = {
     "Tensor": Tensor,
-    "Tensor of a dtype": lambda held: Tensor(held, dtype=float),
-    "constant": lambda held: Tensor(held, requires_grad=False),
-    "operand": lambda held: ops.add(X, held),
-    "other operand": lambda held: X * held,
-    "data": lambda held: setattr(Tensor([1.0, 2.0]), "data", held),
-    "grad": lambda held: setattr(Tensor([1.0, 2.0]), "grad", held),
-    "backward": lambda held: (X * 1).backward(held),
+    "Tensor of a dtype": lambda nodes: Tensor(nodes, dtype=float),
+    "constant": lambda nodes: Tensor(nodes, requires_grad=False),
+    "operand": lambda nodes: ops.add(X, nodes),
+    "other operand": lambda nodes: X * nodes,
+    "data": lambda nodes: setattr(Tensor([1.0, 2.0]), "data", nodes),
+    "grad": lambda nodes: setattr(Tensor([1.0, 2.0]), "grad", nodes),
+    "backward": lambda nodes: (X * 1).backward(nodes),
 }
 
 
 @pytest.mark.parametrize("take", TAKERS.values(), ids=TAKERS.keys())
-@pytest.mark.parametrize("held", HOLDERS.values(), ids=HOLDERS.keys())
-def test_nodes_in_a_list_are_refused_with_the_word_for_joining_them(take, held):
+@pytest.mark.parametrize("nodes", HOLDERS.values(), ids=HOLDERS.keys())
+def test_nodes_in_a_list_are_refused_with_the_word_for_joining_them(take, nodes):
     with pytest.raises(TypeError, match=r"must be numbers: .*autolm\.ops\.stack"):
-        take(held)
+        take(nodes)
 
 
 def test_constants_in_a_list_are_numbers_since_they_have_no_past_to_lose():
-    held = [X.detach(), X.detach()]
-    assert Tensor(held).data.tolist() == [X.data.tolist()] * 2
+    nodes = [X.detach(), X.detach()]
+    assert Tensor(nodes).data.tolist() == [X.data.tolist()] * 2
 
 
 @pytest.mark.parametrize(
@@ -594,18 +594,18 @@ NEEDED = {
 
 @pytest.mark.parametrize("op", AXIS_METHODS, ids=lambda op: op.name)
 def test_dim_and_keepdim_are_other_spellings_of_axis_and_keepdims(op):
-    x, told = Tensor(array(1, 3)), NEEDED.get(op, {})
+    x, required = Tensor(array(1, 3)), NEEDED.get(op, {})
     keepdims = "keepdims" in op.words
     theirs = {"dim": 0, "keepdim": True} if keepdims else {"dim": 0}
     ours = {"axis": 0, "keepdims": True} if keepdims else {"axis": 0}
     for call in (getattr(Tensor, op.name), op):
-        once, again = call(x, **told, **theirs), call(x, **told, **ours)
+        once, again = call(x, **required, **theirs), call(x, **required, **ours)
         if not isinstance(once, tuple | list):
             once, again = [once], [again]
         assert repr(once[0].attributes) == repr(again[0].attributes)
         np.testing.assert_array_equal(once[0].data, again[0].data)
         with pytest.raises(TypeError, match=f"^{op.name}: dim= is another spelling of axis=; give"):
-            call(x, **told, axis=0, dim=0)
+            call(x, **required, axis=0, dim=0)
 
 
 def test_transpose_that_numpy_and_pytorch_read_differently_names_both():
