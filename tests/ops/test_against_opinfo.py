@@ -31,9 +31,9 @@ def is_number(x):
     return isinstance(x, int | float) and not isinstance(x, bool)
 
 
-def only(options, *known):
+def only(options, *allowed):
     for name, value in options.items():
-        offered(name in known or value is None, f"no {name}=")
+        offered(name in allowed or value is None, f"no {name}=")
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -139,15 +139,17 @@ def tensor_split(x, parts, dim=0):
 
 def squeeze(x, dim=None):
     if dim is not None and x.ndim:
-        each = dim if isinstance(dim, tuple) else (dim,)
-        offered(all(x.shape[i] == 1 for i in each), "an axis that is not of length 1, and stays")
+        axes_ = dim if isinstance(dim, tuple) else (dim,)
+        offered(all(x.shape[i] == 1 for i in axes_), "an axis that is not of length 1, and stays")
     return ops.squeeze(x, axis=axes(dim))
 
 
 def gather(x, dim, index, sparse_grad=False):
-    others = [i for i in range(x.ndim) if i != dim % x.ndim]
+    other_axes = [i for i in range(x.ndim) if i != dim % x.ndim]
     offered(index.ndim == x.ndim, "an index with other axes")
-    offered(all(index.shape[i] == x.shape[i] for i in others), "an index that is shorter elsewhere")
+    offered(
+        all(index.shape[i] == x.shape[i] for i in other_axes), "an index that is shorter elsewhere"
+    )
     return ops.gather(x, axis=dim, index=index)
 
 
@@ -443,10 +445,10 @@ def translated(value, pairs):
             return array
         if not any(leaf is value for leaf, _ in pairs):
             pairs.append((value, Tensor(array)))
-        return next(own for leaf, own in pairs if leaf is value)
+        return next(translation for leaf, translation in pairs if leaf is value)
     if isinstance(value, list | tuple):
-        made = [translated(each, pairs) for each in value]
-        return made if isinstance(value, list) else tuple(made)
+        items = [translated(item, pairs) for item in value]
+        return items if isinstance(value, list) else tuple(items)
     return value
 
 
@@ -454,16 +456,16 @@ def compare(info, sample, call):
     import torch
 
     pairs = []
-    args = [translated(each, pairs) for each in (sample.input, *sample.args)]
+    args = [translated(argument, pairs) for argument in (sample.input, *sample.args)]
     kwargs = {name: translated(value, pairs) for name, value in sample.kwargs.items()}
-    found = several(call(*args, **kwargs))
+    outputs = several(call(*args, **kwargs))
     expected = several(info(sample.input, *sample.args, **sample.kwargs))
-    for y, theirs in zip(found, expected, strict=True):
+    for y, theirs in zip(outputs, expected, strict=True):
         theirs = theirs.detach().numpy()
         np.testing.assert_allclose(getattr(y, "data", y), theirs, rtol=1e-12, atol=1e-12)
         assert np.shape(y) == theirs.shape
     results = [y for y in expected if y.requires_grad]
-    ours = [y for y in found if isinstance(y, Tensor) and y.requires_grad]
+    ours = [y for y in outputs if isinstance(y, Tensor) and y.requires_grad]
     if not results:
         offered(not ours, "a gradient that PyTorch does not take")
         return
@@ -475,11 +477,11 @@ def compare(info, sample, call):
     theirs = torch.autograd.grad(
         results, leaves, [*map(torch.tensor, upstreams)], allow_unused=True
     )
-    for gradient, (leaf, own) in zip(theirs, pairs, strict=True):
-        if not own.requires_grad:
+    for gradient, (leaf, tensor_) in zip(theirs, pairs, strict=True):
+        if not tensor_.requires_grad:
             continue
         gradient = torch.zeros_like(leaf) if gradient is None else gradient
-        grad = np.zeros(own.shape) if own.grad is None else own.grad
+        grad = np.zeros(tensor_.shape) if tensor_.grad is None else tensor_.grad
         np.testing.assert_allclose(grad, gradient.numpy(), rtol=1e-11, atol=1e-12)
 
 

@@ -139,8 +139,8 @@ def test_opened_and_of_values_it_is_the_same_in_results_and_gradients(how, kv_he
     values = y.to_values()
     total = sum((value * up for value, up in zip(values.flat, upstream.flat, strict=True)), 0.0)
     total.backward()
-    found = [value.data for value in values.flat]
-    np.testing.assert_allclose(np.reshape(found, y.shape), y.data, atol=1e-13)
+    numbers_ = [value.data for value in values.flat]
+    np.testing.assert_allclose(np.reshape(numbers_, y.shape), y.data, atol=1e-13)
     np.testing.assert_allclose(inside.data, y.data, atol=1e-13)
 
 

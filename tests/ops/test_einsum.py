@@ -37,10 +37,10 @@ def calls(draw):
     subscripts = ",".join(words)
     if draw(st.booleans()):
         letters = sorted({x for x in subscripts if x in string.ascii_letters})
-        kept = draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))]
+        output_letters = draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))]
         if "..." in subscripts:
-            kept.insert(draw(st.integers(0, len(kept))), "...")
-        subscripts += "->" + "".join(kept)
+            output_letters.insert(draw(st.integers(0, len(output_letters))), "...")
+        subscripts += "->" + "".join(output_letters)
     return subscripts, arrays
 
 
@@ -48,9 +48,9 @@ def calls(draw):
 def test_the_result_is_numpys(call):
     subscripts, arrays = call
     expected = np.einsum(subscripts, *arrays)
-    found = ops.einsum(subscripts, *arrays)
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found.data, expected, rtol=1e-12, atol=1e-12)
+    result = ops.einsum(subscripts, *arrays)
+    assert result.shape == expected.shape
+    np.testing.assert_allclose(result.data, expected, rtol=1e-12, atol=1e-12)
     values = ops.einsum(subscripts, *map(Tensor, arrays)).to_values()
     np.testing.assert_allclose(
         np.vectorize(lambda v: v.data, [float])(values), expected, atol=1e-12
@@ -106,11 +106,11 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize(("subscripts", "shapes", "said"), MALFORMED)
-def test_malformed_subscripts_are_refused_and_named(subscripts, shapes, said):
+@pytest.mark.parametrize(("subscripts", "shapes", "message"), MALFORMED)
+def test_malformed_subscripts_are_refused_and_named(subscripts, shapes, message):
     with pytest.raises(ValueError, match=r"^einsum: ") as caught:
         ops.einsum(subscripts, *map(np.ones, shapes))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_operands_come_one_by_one_or_in_a_list_and_the_text_first_or_by_name():

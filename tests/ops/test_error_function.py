@@ -39,12 +39,12 @@ def test_other_types_have_what_floats_have(kind, x):
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
 def test_the_ends_are_reached_and_shapes_and_types_kept(kind):
     z = np.array([[-np.inf, -200, 0], [np.inf, 200, np.nan]], kind)
-    for found, expected in (
+    for computed, expected in (
         (erf(z), [[-1, -1, 0], [1, 1, np.nan]]),
         (erfc(z), [[2, 2, 1], [0, 0, np.nan]]),
     ):
-        assert found.dtype == kind
-        np.testing.assert_array_equal(found, expected)
+        assert computed.dtype == kind
+        np.testing.assert_array_equal(computed, expected)
     assert erf(z[0, 0]).shape == () and erfc(z[:0]).shape == (0, 3)
 
 
@@ -149,5 +149,5 @@ def test_erfinv_follows_pytorch(number):
     y, expected = x.erfinv(), theirs.erfinv()
     y.backward()
     expected.backward()
-    found = float(y.data), float(x.grad)
-    assert found == pytest.approx((expected.item(), theirs.grad.item()), rel=1e-12, nan_ok=True)
+    ours = float(y.data), float(x.grad)
+    assert ours == pytest.approx((expected.item(), theirs.grad.item()), rel=1e-12, nan_ok=True)

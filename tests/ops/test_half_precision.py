@@ -14,7 +14,9 @@ def torchs(name, **attributes):
 
     def call(torch, *tensors):
         namespaces = (torch, torch.nn.functional, torch.linalg)
-        function = next(getattr(each, name) for each in namespaces if hasattr(each, name))
+        function = next(
+            getattr(namespace, name) for namespace in namespaces if hasattr(namespace, name)
+        )
         return function(*tensors, **attributes)
 
     return call
@@ -88,7 +90,8 @@ def require_rounded_once(operation, arrays):
     halves = run(operation, arrays)
     with np.errstate(over="ignore"):
         wide = [
-            each.astype(np.float16) for each in run(operation, [a.astype(float) for a in arrays])
+            reference.astype(np.float16)
+            for reference in run(operation, [a.astype(float) for a in arrays])
         ]
     for half, expected in zip(halves, wide, strict=True):
         assert half.dtype == np.float16

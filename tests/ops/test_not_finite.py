@@ -57,9 +57,9 @@ OF_ROWS = {
     ),
 }
 CASES = {
-    **{name: (*each, [np.array(SPECIAL)]) for name, each in OF_ONE.items()},
-    **{name: (*each, PAIRS) for name, each in OF_TWO.items()},
-    **{name: (*each, [TRIPLES]) for name, each in OF_ROWS.items()},
+    **{name: (*functions, [np.array(SPECIAL)]) for name, functions in OF_ONE.items()},
+    **{name: (*functions, PAIRS) for name, functions in OF_TWO.items()},
+    **{name: (*functions, [TRIPLES]) for name, functions in OF_ROWS.items()},
 }
 
 
@@ -91,8 +91,8 @@ def test_values_have_the_same_results_and_gradients(name):
         y.backward(np.ones(y.shape))
         with np.errstate(invalid="ignore"):
             expanded = expand(y)
-        found = [value.data for value in expanded[y].flat]
-        np.testing.assert_allclose(found, y.data.reshape(-1), rtol=1e-14)
+        numbers_ = [value.data for value in expanded[y].flat]
+        np.testing.assert_allclose(numbers_, y.data.reshape(-1), rtol=1e-14)
         for value in expanded[y].flat:
             if value.requires_grad:
                 value.backward()
@@ -109,8 +109,8 @@ def test_a_query_that_sees_nothing_gets_zeros_as_in_pytorch(how):
     seen = {"causal": np.tri(3, 2, -1, dtype=bool)}.get(how, np.array([[1, 0], [0, 0], [1, 1]]) > 0)
     mask = np.where(seen, 0, -np.inf) if how == "floats" else seen
     options = {"causal": True} if how == "causal" else {"mask": mask}
-    ours = [Tensor(each) for each in (q, k, v)]
-    others = [torch.tensor(each, requires_grad=True) for each in (q, k, v)]
+    ours = [Tensor(array) for array in (q, k, v)]
+    others = [torch.tensor(array, requires_grad=True) for array in (q, k, v)]
     y = ops.attention(*ours, **options)
     z = torch.nn.functional.scaled_dot_product_attention(*others, attn_mask=torch.tensor(mask))
     y.backward(np.ones(y.shape))

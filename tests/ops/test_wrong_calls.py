@@ -107,10 +107,10 @@ def refused_or_numpys(op, arrays, attributes, argument):
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         defaults = {n: p.default for n, p in inspect.signature(op.forward).parameters.items()}
-        told = {name: attributes.get(name, defaults[name]) for name in attributes_of(op)}
+        settings_ = {name: attributes.get(name, defaults[name]) for name in attributes_of(op)}
         if isinstance(attributes[argument], list) and argument in ("axis", "shape", "axes"):
-            told[argument] = tuple(attributes[argument])
-        expected = MEANINGS.get(op, ORACLES[op].numpy)(*arrays, **told)
+            settings_[argument] = tuple(attributes[argument])
+        expected = MEANINGS.get(op, ORACLES[op].numpy)(*arrays, **settings_)
     np.testing.assert_allclose(y.data, expected, rtol=1e-12)
 
 
