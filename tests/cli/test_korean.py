@@ -78,7 +78,7 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
     ("arguments", "output"),
     [
         (("nothing",), "그런 명령이 없습니다: 'nothing'"),
-        (("step",), "프로그램 FILE.py나 폴더, 또는 -m MODULE을 쓰십시오"),
+        (("step",), "프로그램 FILE.py나 폴더, 또는 -m MODULE을 쓰세요"),
         (("sample",), "인자가 빠졌습니다: 'MODEL'"),
         (
             ("train", "--steps", "x"),
@@ -86,7 +86,7 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
         ),
         (("train", "--num-layers", "0"), "num_layers은(는) 1 이상이어야 하는데 0입니다"),
         (("train", "/none.txt"), "/none.txt: 그런 파일이 없습니다. 이름을 확인하세요"),
-        (("check", "nul"), "'nul'이라는 연산이 없습니다. 혹시 mul?"),
+        (("check", "nul"), "'nul'(이)라는 연산이 없습니다. 혹시 mul입니까?"),
         (("check", "/"), "/: 폴더입니다. 그 안의 파이썬 파일을 적어 주세요"),
         (("draw", "a.py", "-o", "a.gif"), "a.gif: 파일 이름은 .svg"),
         (("--bad",), "그런 옵션이 없습니다: --bad"),
@@ -112,13 +112,13 @@ MISTAKES = {
         "matmul: a는 (3, 4), b는 (3, 5)라서 안쪽 크기 4와(과) 3이(가) 다릅니다"
     ),
     "loss = Tensor(np.ones((3, 4))) + Tensor(np.ones((3, 5)))": (
-        "add: a는 (3, 4), b는 (3, 5): 브로드캐스팅할 수 없는 모양입니다"
+        "add: a (3, 4), b (3, 5): 브로드캐스팅할 수 없는 모양입니다"
     ),
     "loss = Tensor(np.ones(6)).reshape(4, 2)": (
         "reshape: (6,)의 원소 6개로는 모양 (4, 2)을(를) 채울 수 없습니다"
     ),
     "loss = Tensor(np.ones(6)).sum(axis=2)": "sum: axis 2은(는) 모양 (6,)의 범위를 벗어났습니다",
-    "(Tensor([1.0, 2.0]) * 2).backward()": "먼저 .sum()이나 .mean()을 하거나 grad=를 주십시오",
+    "(Tensor([1.0, 2.0]) * 2).backward()": "먼저 .sum()이나 .mean()을 하거나 grad=를 주세요",
     "TinyLM(9, 8, 2, 8, 1, max_len=4).forward([1] * 9)": "토큰 9개는 max_len 4보다 많습니다",
     "TinyLM(9, 8, 2, 8, 1).forward([1.5])": "token_ids는 정수여야 하는데 float64입니다",
     "TinyLM(9, 8, 2, 8, 1, norm='both')": "'pre', 'post', None 가운데 하나를 고르세요",
