@@ -85,7 +85,7 @@ def marked_in(root):
     return {
         "picture": any(not box.is_finite for view in views for box in view.boxes),
         "svg": LIGHT.alarm_line.encode() in lay_out(draw(root).source, "svg", 60),
-        "prompt": "nothing that is not finite" not in Session(root, {}).say("nan"),
+        "prompt": "no non-finite number reaches" not in Session(root, {}).say("nan"),
         "page": bool(alarms_of(player(root).html)),
     }
 
