@@ -72,7 +72,7 @@ def _without_error(part: object) -> object:
 
 
 def plain_message(text: str) -> Message:
-    """Return a message of which only the finished English is known, as of Python's own errors."""
+    """Return a message without a template, for finished English such as Python's own errors."""
     return Message(text, text, {})
 
 

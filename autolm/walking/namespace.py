@@ -50,7 +50,7 @@ class Namespace:
         self._bindings: dict[str, Any] = {**self._defaults, "walk": walk, "nodes": nodes}
         self._names_in_scope: set[str] = (
             set()
-        )  # names of several nodes, one of which is in the scope
+        )  # names of several nodes, with one node in the current scope
 
     @property
     def node(self) -> Node:
@@ -155,7 +155,7 @@ class Namespace:
         return missing
 
     def _value_if_plain(self, tree: ast.expr) -> Any:
-        """Return the value of a part of an expression, or None if evaluating it may have effects."""
+        """Return the value of a part of an expression; None if evaluating it may have effects."""
         if not _is_plain(tree):
             return None
         try:

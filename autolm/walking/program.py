@@ -1,10 +1,9 @@
-"""Run a program, and be asked at its backward passes: what every way into the debugger stands on.
+"""Run a program and call back at its backward passes; every entry to the debugger uses this.
 
-The program runs as it would by itself, with its lines recorded. `Program.run` calls back at the
-first `backward()` on the variable in question (a training loop in its first step), or at every one;
-who is called does the pass, or walks it. A program that differentiates nothing runs to its end, and
-then its result is the pass. `set_trace()`, `debug()` and the environment variables stop passes by
-the same `stopping`.
+The program runs unchanged, with its lines recorded. `Program.run` calls back at each `backward()`
+on the chosen variable that `Passes` awaits, by default the first. The callback does or walks the
+pass. If the program never calls `backward()`, the callback gets its result at the end.
+`backward_hook` serves `set_trace()`, `debug()` and the environment variables too.
 """
 
 from __future__ import annotations
@@ -46,11 +45,11 @@ LOSS = "loss"
 _HOME = join(dirname(dirname(__file__)), "")
 
 
-EXTRAS = ("torch", "jax")  # which bring a library of the same name
+EXTRAS = ("torch", "jax")  # each installs the library of the same name
 
 
 class ProgramError(ValueError):
-    """A program has no graph to look into; the message is one line."""
+    """A program failed or has no graph to debug; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,18 @@ class Pass:
 
     Attributes
     ----------
-    root, grad, retain_grads
-        What `backward()` was called on, and with what.
+    root
+        The node that `backward()` was called on.
+    grad, retain_grads
+        The arguments of `backward()`.
     variables
-        The names that the program has there, the nearest first.
+        The variables of the program at the call, innermost first.
     call
-        The calls of the program that led there, innermost first; none where it has ended.
+        The call stack of the program, innermost first; empty if the program has ended.
     number
-        Its place among the passes of the program, from 0.
+        The number of the pass in the program, from 0.
     stops
-        Whether to stop at its start; else only at breakpoints in it.
+        Whether to stop at its start; otherwise only at breakpoints.
     """
 
     root: Node
@@ -80,11 +81,11 @@ class Pass:
     stops: bool = True
 
     def walk(self, segment: int | None = None) -> Walk:
-        """Return the pass to be walked, in segments or with all of it at hand."""
+        """Return a walk of the pass; see `Walk` for `segment`."""
         return Walk(self.root, self.grad, self.retain_grads, segment=segment)
 
     def do(self) -> None:
-        """Do it, as `backward()` would have if nobody had asked."""
+        """Run the pass as `backward()` would without the hook."""
         token = backward_pass.set(None)
         try:
             self.root.backward(self.grad, retain_grads=self.retain_grads)
@@ -101,7 +102,7 @@ def current_pass(root: Node, grad: Any = None, retain_grads: bool | None = None)
 
 
 def program_call_stack() -> tuple[Frame, ...]:
-    """Return the running calls of the program, without autolm's and those that run the program."""
+    """Return the call stack of the program, without the calls of autolm and of `runpy`."""
     frames = list(
         takewhile(lambda frame: not _runs_programs(frame), calling_location(Locations()).frames)
     )
@@ -110,7 +111,7 @@ def program_call_stack() -> tuple[Frame, ...]:
 
 
 def backward_hook(on_pass: OnPass) -> Callable[[Node, Any, bool | None], None]:
-    """Return what `backward()` is to be while `on_pass` is asked: passes within it do not stop."""
+    """Return a hook that replaces `backward()` by `on_pass`; passes inside it do not stop."""
 
     def stopped(root: Node, grad: Any, retain_grads: bool | None) -> None:
         here = current_pass(root, grad, retain_grads)
@@ -134,7 +135,7 @@ def visit_pass(here: Pass, passes: Passes, on_pass: OnPass) -> None:
 
 
 def record_lines(is_recording: bool) -> None:
-    """Record the lines of the nodes that are made from now on, or do not."""
+    """Turn the recording of lines on or off for new nodes."""
     now = recording_here()
     locations = (now.locations or Locations()) if is_recording else None
     state = Recording(now.enabled, now.scope, locations, now.entered, now.constants)
@@ -143,17 +144,18 @@ def record_lines(is_recording: bool) -> None:
 
 
 class Program:
-    """A program to be run for its backward passes.
+    """A program to run for its backward passes.
 
     Parameters
     ----------
     path, args
         The file of the program, and its command-line arguments.
     variable
-        Its name for the root. By default what it calls `backward()` on, `loss` or made of it where
-        there is a `loss`; without a pass, `loss` or the one result that it makes no further use of.
+        The variable that holds the root. By default every root of `backward()`; if the program
+        has a `loss`, only roots computed from it. Without a pass: `loss`, or the only result that
+        the program does not use further.
     passes
-        Which of these passes to stop in; by default the first.
+        The passes to stop in; by default the first.
     module
         Run it as `python -m MODULE`; the path is left out then.
     """
@@ -171,14 +173,16 @@ class Program:
         self.args, self.variable = list(args), variable
         self.passes = Passes() if passes is None else passes
         self.visited = 0  # passes that `on_pass` was called for
-        self.unwalked: list[str] = []  # passes of PyTorch that were only named
-        self.skipped: dict[str, str] = {}  # roots of the passes that were not: name -> FILE:LINE
+        self.unwalked: list[str] = []  # passes of PyTorch that cannot be walked
+        self.skipped: dict[str, str] = {}  # roots of passes that were not walked: name -> FILE:LINE
         self._libraries = TorchRecording(self._count_plain)
         self._assigning: set[str] = set()
         self._is_recorded = True
 
     def run(self, on_pass: OnPass) -> int:
-        """Run it, and return its exit code; `on_pass` does each pass, or ends it all by `BdbQuit`.
+        """Run the program and return its exit code.
+
+        `on_pass` does or walks each awaited pass; it ends the program by raising `BdbQuit`.
 
         Raises
         ------
@@ -235,7 +239,7 @@ class Program:
 
     def _count(self, root: Any, loss: Any) -> None:
         name = LOSS if self.variable is None else self.variable
-        is_root = variable_of_caller(name) is root  # what is usual takes no time
+        is_root = variable_of_caller(name) is root  # the fast path for the usual case
         if is_root or self._is_of_root(root, variables_of_caller(), program_call_stack()):
             self.passes.begin(loss)
 
@@ -246,11 +250,10 @@ class Program:
         record_lines(self._is_recorded)
 
     def _is_of_root(self, root: Any, variables: Mapping[str, Any], call: Sequence[Frame]) -> bool:
-        """Whether a pass goes through the variable that is walked.
+        """Whether a root is the chosen variable or, by default, is computed from `loss`.
 
-        A loss is often differentiated under another name, scaled (`(loss / 4).backward()`), or
-        where a function returned it. Before a function has computed its `loss`, a pass in it is
-        another's.
+        A loss is often scaled, as in `(loss / 4).backward()`, or returned by a function under
+        another name. In a function that assigns `loss` later, an earlier pass is not of the loss.
         """
         if self.variable is not None:
             return _holds(variables, self.variable, root)
@@ -262,7 +265,7 @@ class Program:
         return LOSS in variables or call[0].function not in self._assigning
 
     def other_roots(self, here: Pass) -> dict[str, int]:
-        """Return what else the program calls `backward()` on, by name, with the line."""
+        """Return the other variables that the program calls `backward()` on, with their lines."""
         calls = (n for n in ast.walk(ast.parse(self.path.read_bytes())) if isinstance(n, ast.Call))
         lines = {
             call.func.value.id: call.lineno
@@ -276,7 +279,7 @@ class Program:
         return {n: k for n, k in lines.items() if _node_held_by(here.variables, n) is not here.root}
 
     def _skip(self, here: Pass) -> None:
-        """Note what a pass that is not walked began at."""
+        """Record the root of a pass that is not walked."""
         names = (name for name in here.variables if name[:1] != "_")
         name = next(
             (name for name in names if _node_held_by(here.variables, name) is here.root), ""
@@ -285,7 +288,7 @@ class Program:
             self.skipped.setdefault(name, f"{here.call[0].path}:{here.call[0].line}")
 
     def _root_at_the_end(self, variables: Mapping[str, Any]) -> Node:
-        """Choose what to differentiate when no pass was walked, or say which passes there were."""
+        """Choose the root if no pass was walked; raise ProgramError if there is none."""
         unwalked = [] if self.variable is not None else self.unwalked
         if any(not name_of_pass.startswith("a process") for name_of_pass in unwalked):
             raise ProgramError(
@@ -342,9 +345,13 @@ class Program:
                         "{path}: the program exited with {code!r}", path=self.path, code=end.code
                     )
                 ) from None
-            except (bdb.BdbQuit, KeyboardInterrupt, BrokenPipeError):  # whose reader is `head`
+            except (
+                bdb.BdbQuit,
+                KeyboardInterrupt,
+                BrokenPipeError,
+            ):  # BrokenPipeError: output piped to `head`
                 raise
-            except BaseException as error:  # also of kinds that are no Exception
+            except BaseException as error:  # also those that do not derive from Exception
                 raise program_error(self.path, error) from error
             finally:
                 gc.unfreeze()
@@ -352,9 +359,9 @@ class Program:
 
 
 def program_error(path: Path, error: BaseException) -> ProgramError:
-    """Say in one line where in a program an error came up, and which."""
+    """Describe an error of a program in one line: location, type and message."""
     if isinstance(error, SyntaxError):
-        line = f":{error.lineno}" if error.lineno else ""  # none of a null byte
+        line = f":{error.lineno}" if error.lineno else ""  # None for a null byte
         file = f"{error.filename or path}{line}"
         return ProgramError(joined(": ", [file, plain_message(error.msg)]))
     files = {str(path), str(path.absolute())}
@@ -379,7 +386,7 @@ def _thread_label(thread: threading.Thread | None) -> Message:
 
 
 def program_traceback(path: Path, error: BaseException) -> list[str]:
-    """Write the traceback of an error from the first call in a program on, without our calls."""
+    """Write the traceback of an error from the program's first frame on."""
     trace = error.__traceback__
     files = {str(path), str(path.absolute())}
     while trace is not None and trace.tb_frame.f_code.co_filename not in files:
@@ -389,7 +396,7 @@ def program_traceback(path: Path, error: BaseException) -> list[str]:
 
 @contextmanager
 def background_errors_in_one_line(path: Path) -> Iterator[None]:
-    """Let an error of a program's thread, or of its garbage, be one line, and not a traceback."""
+    """Print errors of the program's threads and finalizers in one line, without a traceback."""
 
     def report(error: BaseException, where: str) -> None:
         text = message("{error} ({where})", error=words_of(program_error(path, error)), where=where)
@@ -418,9 +425,10 @@ def root_of_program(
     module: str | None = None,
     passes: Passes | None = None,
 ) -> tuple[Node, Mapping[str, Any]]:
-    """Run a program up to a pass, and return the root that it differentiates, and its variables.
+    """Run a program up to a pass, and return the root and the variables.
 
-    The pass is done, with every gradient kept; one that the program does not do is not.
+    The pass is run, and every gradient is kept. If the program never called `backward()`, the root
+    at its end is returned without a pass.
     """
     passes_found: list[Pass] = []
 
@@ -447,7 +455,7 @@ def _holds(variables: Mapping[str, Any], name: str, root: Any) -> bool:
 
 
 def _reaches(root: Any, loss: Any) -> bool:
-    """Whether the loss is in the graph of a root: of autolm, or of PyTorch where it is plain."""
+    """Whether the loss is in the graph of a root, a node or an unrecorded PyTorch tensor."""
     if isinstance(root, Node):
         node = loss if isinstance(loss, Node) else node_of(loss)
         return node in set(topological_order(root))
@@ -463,7 +471,7 @@ def _reaches(root: Any, loss: Any) -> bool:
 
 
 def _functions_assigning(path: Path, variable: str) -> set[str]:
-    """Return the names of a program's functions, or `<module>`, that give something this name."""
+    """Return the functions of a program, or `<module>`, that assign this variable."""
     try:
         waiting: list[tuple[ast.AST, str]] = [(ast.parse(path.read_bytes(), str(path)), "<module>")]
     except OSError as error:
@@ -492,7 +500,7 @@ def _functions_assigning(path: Path, variable: str) -> set[str]:
 
 
 def _last_line_of(path: Path, variable: str) -> str:
-    """Return the last line that gives something this name, as `:LINE`; empty if there is none."""
+    """Return the last line that assigns this variable, as `:LINE`; empty if there is none."""
     names = (node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Name))
     lines = [n.lineno for n in names if n.id == variable and isinstance(n.ctx, ast.Store)]
     return f":{max(lines)}" if lines else ""
@@ -510,7 +518,7 @@ def _as_main(path: Path, args: Sequence[str], module: str | None) -> Iterator[No
     finally:
         sys.argv, sys.path = arguments, folders
         sys.stdin, sys.stdout, sys.stderr = streams
-        os.chdir(here)  # what is written for the user goes where he is
+        os.chdir(here)  # the front end writes files in the user's folder
 
 
 def _file_of(module: str) -> Path:
@@ -540,7 +548,7 @@ def _runs_programs(frame: Frame) -> bool:
 
 
 def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) -> Node:
-    """Choose what to differentiate when the program itself differentiated nothing."""
+    """Choose the root in a program that did not call `backward()`."""
     name = LOSS if variable is None else variable
     wanted = _node_held_by(variables, name)
     if wanted is not None and not wanted.requires_grad:
@@ -573,13 +581,13 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
 
 
 def _node_held_by(variables: Mapping[str, Any], name: str) -> Node | None:
-    """Return the node that a variable holds; None where it holds none."""
+    """Return the node that a variable holds, or None."""
     value = variables.get(name)
     return value if isinstance(value, Node) else node_of(value)
 
 
 def _no_root(path: Path, variables: Mapping[str, Any], variable: str) -> str:
-    """Say why a variable is no root: there is none so called, or it holds something else."""
+    """Say why a variable cannot be the root: it is missing, or its type is wrong."""
     if variable not in variables:
         inside = sorted(_functions_assigning(path, variable) - {"<module>"})
         if inside:

@@ -38,7 +38,7 @@ class RunResult(NamedTuple):
         "breakpoint"; "until" (the condition is true or the scope was left); "interrupted"; "end" or
         "start" of the pass.
     breakpoints
-        Those that stopped it. If evaluating a condition failed, the breakpoint has the `error`.
+        The breakpoints that stopped it. If evaluating a condition failed, it has the `error`.
     """
 
     reason: str
@@ -139,7 +139,9 @@ class Runner(Stepper):
         step = self.preview() if here else None
         if step is None:
             return ()
-        hits = tuple([breakpoint for breakpoint in here if breakpoint.stops(step)])  # a list: `stops` counts a hit for each
+        hits = tuple(
+            [breakpoint for breakpoint in here if breakpoint.stops(step)]
+        )  # a list: `stops` counts a hit for each
         for breakpoint in hits:
             if breakpoint.is_temporary:
                 breakpoint.is_enabled = False

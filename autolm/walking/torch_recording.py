@@ -63,7 +63,9 @@ class TorchRecording:
             self._begin()
 
     def _begin(self) -> None:
-        from autolm.torch.function_mode import record  # its import saves PyTorch's original functions
+        from autolm.torch.function_mode import (
+            record,
+        )  # its import saves PyTorch's original functions
 
         if self._is_recording:
             self._stack.enter_context(record())

@@ -1,7 +1,7 @@
-"""What is shown of a pass, as a tree that is opened branch by branch: for panes of variables.
+"""A lazy tree of a pass, its nodes and the program's variables, for variables panes.
 
-Nothing beneath a branch is computed before somebody opens it, and of an array only the page that is
-looked at: so a large model costs no more than what is on the screen.
+The children of an item are computed when it is opened, and only the requested range of an array.
+So the cost depends on what is on the screen, not on the size of the model.
 """
 
 from __future__ import annotations
@@ -31,15 +31,17 @@ class VariableItem:
     Attributes
     ----------
     name, text, kind
-        What it is called, what it is, and its type.
+        Its name, its value as text, and its type.
     expression
-        What evaluates to it; empty where nothing short does.
+        An expression that evaluates to it; empty if there is no short one.
     node
-        The node whose data this is, or which it is, and so can be set; None for others.
+        The node that this item is, or whose data it shows, so that it can be set; else None.
     index
-        Where this is a part of the node's data: which.
+        The index within the node's data, if this is a part of it.
     size
-        How many numbered children it has: rows, or elements; 0 where its children have names.
+        The number of indexed children, rows or elements; 0 if the children have names.
+    inside
+        Computes the children in a range; None for a leaf of the tree.
     """
 
     name: str
@@ -53,25 +55,25 @@ class VariableItem:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether there is nothing to open."""
+        """Whether it has no children."""
         return self.inside is None
 
     def children(self, start: int = 0, count: int | None = None) -> list[VariableItem]:
-        """Return what is inside, or of that the lines from `start`, `count` of them."""
+        """Return `count` children from `start` on; by default all."""
         if self.inside is None:
             return []
         return list(self.inside(start, None if count is None else start + count))
 
 
 class VariableTree:
-    """Describes what is before the eyes of somebody who walks.
+    """Build the items that a front end shows at the position of a walk.
 
     Parameters
     ----------
     walk, names
-        The pass, and what its nodes are called.
+        The pass, and the names of its nodes.
     tokens
-        Which rows belong to which token, where that is known.
+        The tokens that label rows, if they are known.
     """
 
     def __init__(self, walk: Walk, names: Names, tokens: Tokens | None = None) -> None:
@@ -79,21 +81,21 @@ class VariableTree:
         self.tokens = Tokens((), {}) if tokens is None else tokens
 
     def step(self) -> VariableItem:
-        """Describe the step that is next."""
+        """Describe the next step."""
         return _branch("Step", self._of_step)
 
     def operands(self) -> VariableItem:
-        """Describe the operands of the step that is next."""
+        """Describe the operands of the next step."""
         node = self.walk.next_node
         return _branch("Operands", lambda: self.nodes(() if node is None else node.parents))
 
     def leaves(self) -> VariableItem:
-        """Describe the leaves that gradients arrive at."""
+        """Describe the leaves that require gradients."""
         leaves = [n for n in self.names.numbers if not n.parents and n.requires_grad]
         return _branch("Leaves", lambda: self.nodes(leaves))
 
     def program(self, variables: Mapping[str, Any]) -> VariableItem:
-        """Describe the variables of the program, without what it imported and defined."""
+        """Describe the variables of the program, without modules, classes and functions."""
         hidden = ModuleType | type | FunctionType
         variables_shown = {
             name: value
@@ -107,7 +109,7 @@ class VariableTree:
         return [self.node(node) for node in dict.fromkeys(nodes)]
 
     def node(self, node: Node, name: str = "", expression: str = "") -> VariableItem:
-        """Describe a node: what it holds, what has arrived and from whom, how it was made."""
+        """Describe a node: its data, its gradient with the contributions, and its operation."""
         name = name or self.names(node)
         nodes = self.names.nodes_named(name)
         expression = expression or (name if len(nodes) == 1 and nodes[0] is node else "")
@@ -124,7 +126,7 @@ class VariableTree:
     def _gradient(self, node: Node) -> str:
         try:
             self.walk.restore_grad(node)
-        except RuntimeError as error:  # a rule that answers otherwise when asked again
+        except RuntimeError as error:  # a rule that is not deterministic
             return f"? {error}"
         return show(node.grad if node.has_grad else None)
 
@@ -172,10 +174,10 @@ class VariableTree:
         node: Node | None = None,
         index: tuple[int, ...] = (),
     ) -> VariableItem:
-        """Describe an array as its rows, and a row as its numbers; a row goes by its token."""
+        """Describe an array by its rows, each labelled by its token, and a row by its elements."""
 
         def rows(start: int, end: int | None) -> Iterable[VariableItem]:
-            data = array if node is None else node.data[index]  # which may have been set since
+            data = array if node is None else node.data[index]  # read again: it may have been set
             for i in range(len(data))[start:end]:
                 place = (*index, i)
                 part = f"{expression}[{', '.join(map(str, place))}]" if expression else ""
@@ -262,6 +264,6 @@ def _lines(
 def _repr_of(value: Any) -> str:
     try:
         text = repr(value)
-    except Exception as error:  # of a stranger's object
+    except Exception as error:  # the repr of any class may raise
         text = f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"

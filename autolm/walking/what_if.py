@@ -1,9 +1,8 @@
-"""What if this number were another: change one node, and compute again what depends on it.
+"""Edit the data of one node, and recompute every node that depends on it.
 
-The graph stays as it was recorded; each operation downstream runs once more, in order, and its
-backward rule with it. A result in the middle may be changed too: that is as if a constant had been
-added to it, so its own rule stays as it was. The latest change counts: what is changed beneath a
-result that was changed before computes that result again.
+The graph does not change. Each dependent operation runs again, in order, and so does its backward
+rule. Editing an interior result is like adding a constant to it, so its own rule does not change.
+A later edit of a node upstream of an edited result recomputes that result.
 """
 
 from __future__ import annotations
@@ -33,18 +32,18 @@ class Change(NamedTuple):
 
 
 class Edit:
-    """What a change of one node did to the graph; `undo()` puts all of it back.
+    """The effects of setting one node; `undo()` reverts them.
 
     Attributes
     ----------
     node
         The node that was set.
     data
-        What became of it and of everything that depends on it, by node.
+        The change of its data and of all data that depends on it, by node.
     gradients
-        What became of the gradients of a whole backward pass, where they differ, by node.
-    overruled
-        Results that had been set before, and were computed again.
+        The changes of the gradients of a full backward pass, by node; equal ones are left out.
+    overwritten
+        Results that an earlier edit had set, and that were recomputed.
     """
 
     def __init__(
@@ -52,15 +51,15 @@ class Edit:
         node: Node,
         data: Mapping[Node, Change],
         gradients: Mapping[Node, Change],
-        overruled: Collection[Node],
+        overwritten: Collection[Node],
         states: Mapping[Node, tuple[Any, ...]],
     ) -> None:
         self.node, self.data, self.gradients = node, data, gradients
-        self.overwritten = overruled
+        self.overwritten = overwritten
         self._states = states
 
     def undo(self) -> None:
-        """Put back every number and every rule."""
+        """Restore the data and the backward rule of every changed node."""
         for node, state in self._states.items():
             _restore(node, state)
 
@@ -70,7 +69,13 @@ class Edit:
             return self.text()
 
     def text(self, label: Callable[[Node], str] = label) -> str:
-        """Write it, with the names that `label` gives; of the leaves, those that moved most."""
+        """Return a report; it lists the leaves whose gradient changed most.
+
+        Parameters
+        ----------
+        label
+            Returns the name of a node.
+        """
         read_function("edit", "label", label, "a function of a node")
         *_, root = self.data
         rows = [(label(node), self.data[node]) for node in dict.fromkeys((self.node, root))]
@@ -106,27 +111,32 @@ class Edit:
 def edit(
     root: Node, node: Node, data: Any, *, grad: Any = None, set_before: Collection[Node] = ()
 ) -> Edit:
-    """Set the data of a node under `root`, and compute again everything that depends on it.
+    """Set the data of a node in the graph of `root`, and recompute all nodes that depend on it.
 
-    No `.grad` changes: the report says how those of a backward pass would.
+    No `.grad` changes. The result reports how the gradients of a backward pass would change.
 
     Parameters
     ----------
     root
-        Where backward passes begin.
+        The node from which backward passes start, usually the loss.
     node
-        A leaf, or a result in the middle.
+        A leaf or an interior result.
     data
-        What it is to be, in the shape that it has.
+        The new numbers, in the shape of the node.
     grad
-        The seed of the backward pass, as for `backward()`.
+        The seed ∂L/∂root, as for `backward()`.
     set_before
-        Results that hold what an edit before made them; the report says which are so no more.
+        Results that earlier edits have set. The report lists those that were recomputed.
+
+    Returns
+    -------
+    Edit
+        The changes, which `undo()` reverts.
 
     Raises
     ------
     ValueError
-        When the node is not under `root`, or the data is of another shape, or no numbers.
+        If the node is not in the graph of `root`, or the data has another shape or is not numeric.
 
     Examples
     --------
@@ -188,7 +198,7 @@ def edit(
 
 
 def read_seed(name: str, root: Node, grad: Any) -> Any:
-    """Read the gradient with which a backward pass begins; None leaves it to the root."""
+    """Read the seed of a backward pass; None means the default of the root."""
     if grad is None:
         return None
     try:
@@ -198,10 +208,10 @@ def read_seed(name: str, root: Node, grad: Any) -> Any:
 
 
 def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
-    rehearsal = Backprop(root, grad, retain_grads=True)
+    backprop = Backprop(root, grad, retain_grads=True)
     with quiet():
-        rehearsal.run()
-    return rehearsal.gradients
+        backprop.run()
+    return backprop.gradients
 
 
 def _distance(change: Change) -> float:

@@ -1,8 +1,8 @@
-"""How a graph reads: what each number, node, operation and step is called, in every face.
+"""Text for numbers, nodes, operations and steps, shared by every front end.
 
-A step is what a learner looks at: in a loop, at the debugger's prompt, in the variables pane of an
-editor, in a picture, on a page. This file decides the words, once; the faces place them. It is
-plain text of visible signs, which `drawing/markup.py` makes safe for DOT, SVG and HTML.
+A loop that prints steps, the debugger's prompt, an editor, a drawing and a page all use these
+functions, so that the wording is defined once. The result is plain text of visible characters;
+`drawing/markup.py` escapes it for DOT, SVG and HTML.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ NOT_COMPUTED = "–"
 PEEK = 3  # how many numbers of an array are shown
 LONGEST_NAME = 28  # characters; the hint has the whole name
 INFIX = ("add", "sub", "mul", "div", "pow", "matmul")
-POWER = "aᵇ⁻¹"  # how the records write what is left of a power
+POWER = "aᵇ⁻¹"  # how the records write the power with the exponent minus 1
 RAISED = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 COMMUTATIVE = ("add", "mul", "maximum", "minimum")
-SIGNS = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})  # of what is white in a token
+SIGNS = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})  # for white space in a token
 
 # Numbers
 
@@ -52,7 +52,7 @@ def number(x: float) -> str:
 
 
 def count(n: int) -> str:
-    """Write a whole number in groups of three digits, which no line break parts.
+    """Write a whole number in groups of three digits, joined by no-break spaces.
 
     >>> count(14208).split()
     ['14', '208']
@@ -96,19 +96,19 @@ def show(value: Any) -> str:
 
 
 def norm(array: Any) -> float:
-    """Return the Euclidean length of an array."""
+    """Return the Euclidean norm of an array."""
     return float(adapter_of(array).norm())
 
 
 def total(sum: Any) -> str:
-    """Write a sum of contributions: a number, the length of an array; before the first, none."""
+    """Write a sum of contributions: a number, or the norm of an array; "–" before the first."""
     if sum is None or isinstance(sum, float) or adapter_of(sum).shape == ():
         return show(sum)
     return f"‖{number(norm(sum))}‖"
 
 
 def gradient(node: Node) -> str:
-    """Write the gradient of a node; "not computed" is not 0."""
+    """Write the gradient of a node; "–" if it was not computed."""
     return peek(node.grad) if node.has_grad else NOT_COMPUTED
 
 
@@ -131,7 +131,7 @@ def extent(arrays: Iterable[Any]) -> str:
 
 
 def has_finite_gradient(node: Node) -> bool:
-    """Whether the gradient is finite, or there is none."""
+    """Whether the gradient of a node is finite or absent."""
     return not node.has_grad or are_finite(node.grad)
 
 
@@ -146,7 +146,7 @@ def are_finite(data: Any) -> bool:
 
 
 def label(node: Node) -> str:
-    """Call a node by what it is called; without that, a leaf is its number, a result its operation.
+    """Return the name of a node; without one, a leaf's number or a result's operation.
 
     >>> from autolm import Value
     >>> x = Value(2.0, name="x")
@@ -163,22 +163,22 @@ def label(node: Node) -> str:
 
 
 def known_name(node: Node) -> str:
-    """Return the name of a node, or what the program calls it; empty where it has neither."""
+    """Return the name of a node, or the program's name for it; empty without both."""
     return name(node) or program_name(node)
 
 
 def name(node: Node) -> str:
-    """Return the name of a node inside the box of its scope: its last part."""
+    """Return the name of a node without its scope."""
     return node.name.removeprefix(f"{node.scope}.") if node.scope else node.name
 
 
-def grad_of(called: str) -> str:
-    """Write what holds the gradient of a node that is called so.
+def grad_of(name: str) -> str:
+    """Write the expression for the gradient of the node with this name.
 
     >>> grad_of("w[0]"), grad_of("a*b")
     ('w[0].grad', '(a*b).grad')
     """
-    return f"{called}.grad" if is_atom(called) else f"({called}).grad"
+    return f"{name}.grad" if is_atom(name) else f"({name}).grad"
 
 
 def base_name(node: Node) -> str:
@@ -188,13 +188,13 @@ def base_name(node: Node) -> str:
 
 
 def short(text: str, longest: int = LONGEST_NAME) -> str:
-    """Cut a long text, and keep it in its line; a source stays one."""
+    """Truncate a text and keep it in one line; a SourceText remains one."""
     text_shown = visible(text[:longest]) + text[longest:]
     return type(text)(text_shown if len(text_shown) <= longest else text_shown[: longest - 1] + "…")
 
 
 def visible(text: str) -> str:
-    r"""Replace what XML cannot hold, and what would break a line, by visible signs.
+    r"""Replace characters that XML forbids or that break lines by visible symbols.
 
     >>> visible("a\x00\nb")
     'a␀␊b'
@@ -215,7 +215,7 @@ def _visible(character: str) -> str:
 
 
 def visible_token(token: str) -> str:
-    r"""Write a token so that it is seen: a space and a line's end as signs, others by their code.
+    r"""Write a token in visible characters: white space as symbols, other controls as escapes.
 
     >>> visible_token(" a\n"), visible_token("\x00\ufeff"), visible_token("é")
     ('␣a⏎', '\\x00\\ufeff', 'é')
@@ -228,26 +228,26 @@ def visible_token(token: str) -> str:
 
 
 def symbol(node: Node) -> str:
-    """Return the sign of the operation that made a node; a dot alone would not be seen."""
+    """Return the symbol of a node's operation; its name if the symbol is only a dot."""
     op = node.op
     return (op.symbol if op.symbol and op.symbol != "·" else op.name) if op else ""
 
 
 def formula(node: Node) -> str:
-    """Write an operation as an equation for its result y; empty where the record has none."""
+    """Write an operation as an equation for its result y; empty without a formula."""
     text = node.op.formula if node.op else ""
     return text if not text or (text[0] == "y" and "=" in text) else f"y = {text}"
 
 
 def rule(node: Node, operand: int) -> str:
-    """Return the text of the gradient rule for one operand, as far as the record has it."""
+    """Return the record's text of the rule for one operand; empty if it has none."""
     rules: Sequence[str] = node.op.rule if node.op else ()
     text = rules[operand * len(rules) // len(node.parents)] if rules else ""
     return _with_exponent(text, node.parents[1]) if POWER in text else text
 
 
 def _with_exponent(text: str, exponent: Node) -> str:
-    """Write the rule of a power with its exponent, where that is one constant number."""
+    """Write the exponent into the rule of a power, if it is one constant number."""
     if exponent.requires_grad or exponent.parents or adapter_of(exponent.data).size != 1:
         return text
     (b,) = map(float, adapter_of(exponent.data).first(1))
@@ -258,7 +258,7 @@ def _with_exponent(text: str, exponent: Node) -> str:
 
 
 def role(node: Node, operand: int) -> str:
-    """Say which operand of an operation this is, if the order of its operands matters."""
+    """Name an operand by its position or parameter, if the order of operands matters."""
     op, number = node.op, len(node.parents)
     if op is None or number < 2 or op.name in COMMUTATIVE or "…" in op.formula:
         return ""
@@ -289,16 +289,16 @@ def expression(node: Any, label: Callable[[Any], str] = label) -> str:
 
 
 def attributes(node: Node) -> list[str]:
-    """Write what an operation was told besides its operands; without a name, what has only one."""
+    """Write the attributes of an operation, as `axis=0`; positional ones without a name."""
     texts = ((name, _attribute_text(value)) for name, value in node.attributes.items())
     return [text if name.isdigit() else f"{name}={text}" for name, text in texts]
 
 
 def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
-    """Write ∂node/∂operand of a Value in the names of its nodes; empty where there is no short way.
+    """Write ∂node/∂operand of a Value by the names of its nodes; empty if it is not short.
 
-    The rule of a product, ḡ · b, is the upstream gradient times b: so its slope is called b, which
-    is the name of the other factor.
+    The rule of a product is ḡ · b, the upstream gradient times b. So its slope is the name of the
+    other factor.
     """
     text = rule(node, operand).replace(POWER, "a^(b − 1)")
     if not text or re.search(r"[ᵃᵇ<>]|where", text):
@@ -318,7 +318,7 @@ def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
 
 
 def hint(node: Node) -> str:
-    """Write all that is known of a node: for the text that appears under the pointer."""
+    """Describe a node in several lines, for a tooltip."""
     whole = node.name or known_name(node)
     lines = [visible(whole)] if whole else []
     if node.op:
@@ -336,10 +336,10 @@ def hint(node: Node) -> str:
 
 
 def file_line(frame: Frame) -> str:
-    """Write file:line of a call, the file by its path in its program or package.
+    """Write FILE:LINE of a call, with the file's path relative to a folder of `sys.path`.
 
-    What is published shows nothing of the maker's machine: no folder above those from which Python
-    imports, and of a file outside of them its name alone.
+    A file outside of these folders is written by its name alone, so that published pages do not
+    show the folders of the author's machine.
     """
     path = FilePath(frame.path)
     roots = [FilePath(home).resolve() for home in sys.path if home]
@@ -361,7 +361,7 @@ def _attribute_text(attribute: Any) -> str:
 
 
 def contribution_line(contribution: Contribution, upstream: Any = None) -> str:
-    """Say what a parent was sent; with the upstream gradient, as the product that it is."""
+    """Describe a contribution; with the upstream gradient, as a product."""
     parent, local, value, before, after = contribution
     if not parent.requires_grad:
         return f"{label(parent)}: a constant"
@@ -371,7 +371,7 @@ def contribution_line(contribution: Contribution, upstream: Any = None) -> str:
 
 
 def backward_line(step: Step) -> str:
-    """Say what one operation of a backward pass receives, and what it sends to each parent."""
+    """Describe a step: its upstream gradient and its contribution to each parent."""
     upstream = [f"ḡ = {show(step.upstream)}"] if hasattr(step.upstream, "shape") else []
     sentences = [
         contribution_line(contribution, step.upstream) for contribution in step.contributions
@@ -380,7 +380,7 @@ def backward_line(step: Step) -> str:
 
 
 def forward_line(step: ForwardStep) -> str:
-    """Say what one operation of a forward pass makes of its operands."""
+    """Describe a step of a forward pass: the operation and its result."""
     if hasattr(step.result, "shape"):
         return f"{_opening(step)}   = {show(step.result)}"
     arithmetic = expression(step.node, lambda operand: show(operand.data))
@@ -388,27 +388,27 @@ def forward_line(step: ForwardStep) -> str:
 
 
 def printed_step(step: Step) -> str:
-    """Write a step for a program that prints it, which has names for the nodes."""
+    """Describe a step for a program that prints it, with that program's names."""
     with use_names(names_when_stepping(step.node, *step.node.parents)):
         return backward_line(step)
 
 
 def printed_contribution(contribution: Contribution) -> str:
-    """Write a contribution for a program that prints it."""
+    """Describe a contribution for a program that prints it, with that program's names."""
     with use_names(names_when_stepping(contribution.parent)):
         return contribution_line(contribution)
 
 
 def printed_forward_step(step: ForwardStep) -> str:
-    """Write a step of a forward pass for a program that prints it."""
+    """Describe a step of a forward pass for a program that prints it, with its names."""
     with use_names(names_when_stepping(step.node, *step.node.parents)):
         return forward_line(step)
 
 
 def assignment(node: Node, label: Callable[[Any], str] = label) -> str:
-    """Write what a node is called and how it was computed: `o = tanh(n)`, or `x1*w[0]` alone.
+    """Write the name of a node and its operation: `o = tanh(n)`, or only `x1*w[0]`.
 
-    The source of an expression says how it was computed already.
+    A name that is source text already shows the operation.
     """
     name, text = label(node), expression(node, label)
     if isinstance(name, SourceText) or isinstance(known_name(node), SourceText):
