@@ -276,8 +276,8 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
     except (OverflowError, TypeError):  # a huge number, or nodes in a list
         array = np.asarray(None)
     if array.dtype.kind not in "iu" and array.size:
-        shown = array.dtype if array.dtype.kind in "fcb" else values
-        raise TypeError(must_be(f"{name}: {argument}", "integers", shown))
+        actual = array.dtype if array.dtype.kind in "fcb" else values
+        raise TypeError(must_be(f"{name}: {argument}", "integers", actual))
     return array if array.size else array.astype(np.intp)
 
 
@@ -302,8 +302,8 @@ def read_floats(name: str, argument: str, values: Any) -> NDArray[Any]:
     except (OverflowError, TypeError):  # nodes in a list
         array = np.asarray(None)
     if array.dtype.kind not in "fiu":
-        shown = array.dtype if array.dtype.kind in "cb" else values
-        raise TypeError(must_be(f"{name}: {argument}", "real numbers", shown))
+        actual = array.dtype if array.dtype.kind in "cb" else values
+        raise TypeError(must_be(f"{name}: {argument}", "real numbers", actual))
     return array if array.dtype.kind == "f" else array.astype(float)
 
 

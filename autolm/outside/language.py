@@ -31,12 +31,12 @@ def usual_language() -> str:
 
 
 def speak(language: str) -> None:
-    """Choose the language of what is said from here on.
+    """Set the language of messages from now on.
 
     Raises
     ------
     ValueError
-        For another than those that are known here.
+        If the language is not one of `LANGUAGES`.
     """
     if language not in LANGUAGES:
         raise ValueError(
@@ -50,7 +50,7 @@ def speak(language: str) -> None:
 
 
 def say(text: str) -> str:
-    """Return a text of ours in the reader's language; what is not known stays as it is.
+    """Translate a message of autolm to the current language; return other text unchanged.
 
     Examples
     --------
@@ -79,10 +79,10 @@ def _translated(text: Message, language: str) -> str:
         field: _translated(part, language) if isinstance(part, Message) else part
         for field, part in text.parts.items()
     }
-    known = _catalogue(language).gettext(text.template) if text.template else ""
-    if known == text.template and not text.parts:
+    translation = _catalogue(language).gettext(text.template) if text.template else ""
+    if translation == text.template and not text.parts:
         return in_korean(text)
-    return fill(known, parts)
+    return fill(translation, parts)
 
 
 @cache

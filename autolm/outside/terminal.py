@@ -181,7 +181,7 @@ def _escaped(character: str) -> str:
 
 
 def show_in_any_encoding(stream: Any) -> None:
-    """Let a stream write any text, with ASCII replacements for unencodable characters."""
+    """Make a stream write any text, with ASCII replacements for unencodable characters."""
     codecs.register_error("autolm.stand_in", _replace_unencodable)
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="autolm.stand_in")
