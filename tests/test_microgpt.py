@@ -61,4 +61,4 @@ def test_missing_file_of_names_is_wrong_use(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["microgpt.py", "no-such-file.txt"])
     with pytest.raises(SystemExit, match="2"):
         microgpt.main()
-    assert "no file no-such-file.txt" in capsys.readouterr().err
+    assert "file not found: no-such-file.txt" in capsys.readouterr().err

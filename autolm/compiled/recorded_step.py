@@ -31,7 +31,7 @@ from autolm.compiled.parameter_memory import ParameterMemory
 from autolm.compiled.replay import Replay
 from autolm.engine.recording import recording
 from autolm.nn.optimizers import Optimizer, clip_gradients, gradient_norm
-from autolm.outside.arguments import read_bool, read_finite, read_kind
+from autolm.outside.arguments import must_be, read_bool, read_finite, read_kind
 from autolm.tensor.quiet import quiet
 from autolm.tensor.tensor import Tensor
 
@@ -131,7 +131,7 @@ class RecordedStep:
         gradients: bool = False,
     ) -> None:
         if not callable(loss_function):
-            raise TypeError(f"recorded: loss_function must be callable, not {loss_function!r}")
+            raise TypeError(must_be("recorded: loss_function", "callable", loss_function))
         self._function = loss_function
         self._optimizer = read_kind(
             "recorded", "optimizer", optimizer, Optimizer, "an optimizer of autolm.nn"

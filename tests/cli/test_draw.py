@@ -176,7 +176,7 @@ PROGRAMS = {
     ),
     "syntax.py": ("loss = = 1\n", "syntax.py:1: invalid syntax"),
     "fails.py": ("x = 1\nloss = x / 0\n", "fails.py:2: ZeroDivisionError: division by zero"),
-    "ends.py": ("import sys\nsys.exit(3)\n", "ended by itself, with 3"),
+    "ends.py": ("import sys\nsys.exit(3)\n", "the program exited with 3"),
     "zeros.py": ("loss = '\0'\n", "null bytes"),
 }
 

@@ -51,12 +51,12 @@ def test_the_exit_code_is_that_of_the_program(tmp_path):
 @pytest.mark.parametrize(
     ("typed", "left"),
     [
-        ("q\n", "left before step 1: every gradient is as it was\n"),
+        ("q\n", "left before step 1: all gradients and values that were set are restored\n"),
         (
             "set n = 1\nset w1 = 5\nq\n",
-            "left before step 1: every gradient, and every number that was set, is as it was\n",
+            "left before step 1: all gradients and values that were set are restored\n",
         ),
-        ("set n = 1\nc\nc\n", "left at the end: what was set stays so\n"),
+        ("set n = 1\nc\nc\n", "left at the end: the values that were set are kept\n"),
     ],
 )
 def test_leaving_says_what_becomes_of_what_was_set(typed, left):
@@ -74,7 +74,7 @@ def test_model_is_stepped_through_and_zoomed_into(run):
     assert "[2,0]) >  2/" in shown
     assert "row 2 ‘␣’" in shown
     assert "W_O.grad = 8×8 ‖" in shown
-    assert shown.endswith("every gradient is as it was\n")
+    assert shown.endswith("all gradients and values that were set are restored\n")
 
 
 @pytest.mark.parametrize("kind", ["lines", "stream"])
@@ -92,7 +92,7 @@ def test_attention_of_a_trained_model_opens(run):
     shown = autolm("step", run, "--text", "a cat", typed=typed).stdout
     assert "(bp) backward of attention = " in shown
     assert "weights = softmax(masked_scores, axis=-1)" in shown
-    assert shown.endswith("every gradient is as it was\n")
+    assert shown.endswith("all gradients and values that were set are restored\n")
 
 
 def test_model_reads_a_line_of_its_validation_text_by_default(run):

@@ -55,11 +55,13 @@ def test_a_session_as_the_storyboard_tells_it():
             "b.grad = 0.5\n  0.5   from n = x1w1x2w2 + b   (1 × 0.5)   neuron.py:9"
         )
         assert terminal.say("b.grad * 2") == "0.9999999999999996"
-        assert terminal.say("frobnicate").startswith("NameError: frobnicate is no command and")
+        assert terminal.say("frobnicate").startswith(
+            "NameError: frobnicate is neither a command nor a name"
+        )
         assert terminal.say("w").endswith("neuron.py:8   x1w1x2w2 = x1w1 + x2w2")
         terminal.type("q\n")
         screen, code = terminal.wait()
-        assert "left before step 3: every gradient is as it was" in screen
+        assert "left before step 3: all gradients and values that were set are restored" in screen
         assert code == 0
 
 
@@ -172,7 +174,7 @@ def test_colour_on_a_terminal_and_none_where_it_is_not_wanted():
     with open_neuron() as terminal:
         assert "\x1b[1m> 1/5" in terminal.raw
         terminal.say("nonsense")
-        assert "\x1b[31mNameError: nonsense is no command" in terminal.raw
+        assert "\x1b[31mNameError: nonsense is neither a command" in terminal.raw
     with open_neuron(NO_COLOR="1") as terminal:
         assert "\x1b[1m" not in terminal.raw
 
@@ -199,7 +201,9 @@ def test_quitting_a_program_ends_it_without_a_traceback(tmp_path, value):
         terminal.read()
         terminal.type("q\n")
         screen, code = terminal.wait()
-        assert "gradient" not in screen.replace("every gradient is as it was", "")
+        assert "gradient" not in screen.replace(
+            "all gradients and values that were set are restored", ""
+        )
         assert "Traceback" not in screen and code == 0
 
 

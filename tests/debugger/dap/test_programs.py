@@ -144,7 +144,7 @@ def test_program_in_a_path_with_spaces_and_unicode(adapter, tmp_path):
         ("1 / 0\n", ":1: ZeroDivisionError: division by zero"),
         ("x = = 1\n", ":1: invalid syntax"),
         ("print('hello')\n", "has no variable loss"),
-        ("import sys\nsys.exit(0)\n", "ended by itself"),
+        ("import sys\nsys.exit(0)\n", "the program exited with 0"),
         ("import nobody_has_this\n", "ModuleNotFoundError"),
     ],
 )
@@ -179,11 +179,17 @@ def test_program_that_fails_after_its_pass_ends_with_an_exit_code(adapter, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"program": "nowhere.py"}, "there is no program"),
-        ({}, "program must be a text"),
+        ({"program": "nowhere.py"}, "nowhere.py"),
+        ({}, "program must be a string, not None"),
         ({"program": str(NEURON), "python": "no-such-python"}, "no-such-python"),
-        ({"program": str(NEURON), "stopAt": "last"}, 'stopAt is "first" or "every"'),
-        ({"program": str(NEURON), "segment": 0}, "segment is a number of steps, 1 at least"),
+        (
+            {"program": str(NEURON), "stopAt": "last"},
+            'stopAt must be "first" or "every", got \'last\'',
+        ),
+        (
+            {"program": str(NEURON), "segment": 0},
+            "segment must be a number of steps, at least 1, got 0",
+        ),
         ({"program": str(NEURON), "args": "a"}, "args must be a list"),
     ],
 )
@@ -284,7 +290,7 @@ def test_terminate_ends_a_program_that_is_busy(adapter, tmp_path):
     adapter.launch(script(tmp_path, text))
     assert adapter.event("output")["output"].startswith("busy")
     assert adapter.ask("threads")["threads"][0]["id"] == 1
-    assert "the program runs" in adapter.refused("stackTrace", threadId=1)
+    assert "the program is running" in adapter.refused("stackTrace", threadId=1)
     adapter.ask("terminate")
     adapter.event("terminated")
 
@@ -385,8 +391,8 @@ def test_messages_that_are_no_requests_never_end_the_adapter(adapter):
     for message in ({}, {"type": "request"}, {"type": "event", "event": "x"}, {"seq": {}}):
         adapter.raw(framed(message))
     adapter.initialize()
-    assert "no program runs" in adapter.refused("stackTrace", threadId=1)
-    assert "no object" in refused_raw(adapter, {"command": "launch", "arguments": 3})
+    assert "no program is running" in adapter.refused("stackTrace", threadId=1)
+    assert "arguments must be an object" in refused_raw(adapter, {"command": "launch", "arguments": 3})
 
 
 def refused_raw(client, message):
@@ -499,5 +505,5 @@ def test_port_that_is_none_is_one_line(tmp_path, port):
 
 def test_attaching_to_nobody_is_refused(adapter):
     adapter.initialize()
-    assert "no program waits at port 1 " in adapter.refused("attach", port=1)
-    assert "port must be a whole number" in adapter.refused("attach")
+    assert "no program is waiting on port 1 " in adapter.refused("attach", port=1)
+    assert "port must be an integer" in adapter.refused("attach")
