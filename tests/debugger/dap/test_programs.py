@@ -392,7 +392,8 @@ def test_messages_that_are_no_requests_never_end_the_adapter(adapter):
         adapter.raw(framed(message))
     adapter.initialize()
     assert "no program is running" in adapter.refused("stackTrace", threadId=1)
-    assert "arguments must be an object" in refused_raw(adapter, {"command": "launch", "arguments": 3})
+    request = {"command": "launch", "arguments": 3}
+    assert "arguments must be an object" in refused_raw(adapter, request)
 
 
 def refused_raw(client, message):
