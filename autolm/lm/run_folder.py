@@ -101,8 +101,10 @@ class RunFolder:
         `text` is stored if it cannot be read again. If writing fails, the folder is removed.
         """
         existed = path is not None and Path(path).exists()
-        folder = cls(_create_folder(path))
+        new = None if path is None else Path(path)
         try:
+            folder = cls(_create_folder(path))
+            new = folder.path
             with folder.lock():
                 folder._require_unused()
                 if text is not None:
@@ -116,8 +118,8 @@ class RunFolder:
                     with suppress(OSError):
                         sync_folder(parent)
         except BaseException:
-            if not existed:
-                shutil.rmtree(folder.path, ignore_errors=True)
+            if new and not existed:
+                shutil.rmtree(new, ignore_errors=True)
             raise
         return folder
 

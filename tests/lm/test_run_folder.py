@@ -201,6 +201,22 @@ def test_where_a_run_cannot_be_written_whole_there_is_none(tmp_path: Path, survi
     assert not (tmp_path / "new").exists()
 
 
+def test_interrupted_after_its_folder_is_made_a_new_run_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = Path.mkdir
+
+    def interrupted(path: Path, *args: Any, **kwargs: Any) -> None:
+        mkdir(path, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            RunFolder.create(tmp_path / "run", CONFIG, TOKENIZER, checkpoint(0))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_holds_a_run_is_not_written_over(folder: RunFolder) -> None:
     before = contents(folder.path)
     with pytest.raises(RunError, match=r"holds a run already; .* autolm train --resume"):
