@@ -25,8 +25,9 @@ TITLES = {
 }
 ABOUT = {
     "names": (
-        "Public names of `autolm`, from their docstrings, without the [operations](operations).",
-        "`from autolm import …`로 가져오는 것들입니다(영어). [연산](operations)은 따로 있습니다.",
+        "Public names of `autolm`, from their docstrings, without the [operations](operations.md).",
+        "`from autolm import …`로 가져오는 것들입니다(영어). [연산](operations.md)은 "
+        "따로 있습니다.",
     ),
     "commands": (
         "The output of `--help` of each command.",
@@ -122,9 +123,9 @@ def _architecture() -> str:
 def _guide() -> str:
     text = (DEMOS / "guide.md").read_text("utf-8")
     text = text[text.index("## ") :].replace('"pictures/', '"../../shared/pictures/')
-    return _without_files(re.sub(r"\]\((?!http|#)[^)]*OPERATIONS.md\)", "](operations)", text))
+    return _without_files(re.sub(r"\]\((?!http|#)[^)]*OPERATIONS.md\)", "](operations.md)", text))
 
 
 def _without_files(text: str) -> str:
     """Replace links to files, which the site does not contain, by their words."""
-    return re.sub(r"(?<!!)\[([^]\n]*)\]\((?!http|#|operations\))[^)]*\)", r"\1", text)
+    return re.sub(r"(?<!!)\[([^]\n]*)\]\((?!http|#|operations\.md\))[^)]*\)", r"\1", text)
